@@ -1,0 +1,1 @@
+//! The four custom resources as Rust types, and the conditions they share.

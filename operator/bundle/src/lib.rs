@@ -1,0 +1,1 @@
+//! The .hprt bundle format: manifest, archive, checksums, compatibility.

@@ -1,0 +1,1 @@
+//! Deploying compose stacks to hosts: releases, health gates, hooks, snapshots, rollback.

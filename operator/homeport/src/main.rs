@@ -1,0 +1,2 @@
+//! The homeport binary.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Secret references, the sources that resolve them, and finding secrets where none may be.

@@ -1,0 +1,1 @@
+//! A Kubernetes API over one local file; knows nothing of migrations.

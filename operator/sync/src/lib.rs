@@ -1,0 +1,1 @@
+//! Copying data between systems: one engine a data system, each planned, resumable and verified.

@@ -1,0 +1,1 @@
+//! End-to-end suites with the real servers that they need, and benchmarks against peers.

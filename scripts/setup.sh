@@ -107,9 +107,6 @@ check_programs_elsewhere() {
 }
 
 install_rust() {
-    if ! have cargo && [[ -x $HOME/.cargo/bin/cargo ]]; then
-        PATH="$HOME/.cargo/bin:$PATH"
-    fi
     if ! have cargo && have apt-cache && [[ -n $(apt-cache search --names-only '^rustup$') ]]; then
         step "Rust: installing Debian's rustup and its stable toolchain"
         apt install -y -q --no-install-recommends rustup

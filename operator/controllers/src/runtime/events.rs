@@ -1,0 +1,116 @@
+//! Events: a line in `kubectl describe` for every transition that a person would want to know of.
+
+use homeport_crds::conditions::{READY, RECONCILING, STALLED};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::Client;
+use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+
+use super::Managed;
+
+/// The longest note that the events API takes, in bytes.
+const NOTE_LIMIT: usize = 1024;
+
+#[derive(Clone)]
+pub(super) struct Events {
+    recorder: Recorder,
+}
+
+impl Events {
+    pub(super) fn new(client: Client) -> Self {
+        Self {
+            recorder: Recorder::new(client, Reporter::from("homeport")),
+        }
+    }
+
+    /// Publishes what changed between two lists of conditions. That an event could not be published is logged, and
+    /// stops nothing.
+    pub(super) async fn publish_transitions<K: Managed>(
+        &self,
+        object: &K,
+        old: &[Condition],
+        new: &[Condition],
+    ) {
+        for event in transitions(old, new) {
+            if let Err(error) = self.recorder.publish(&event, &object.object_ref(&())).await {
+                tracing::warn!(%error, reason = event.reason, "an event could not be published");
+            }
+        }
+    }
+}
+
+/// An event for each condition whose status or reason is new. `Reconciling` and `Stalled` repeat what `Ready` says,
+/// and make none.
+fn transitions(old: &[Condition], new: &[Condition]) -> Vec<Event> {
+    new.iter()
+        .filter(|condition| ![RECONCILING, STALLED].contains(&condition.type_.as_str()))
+        .filter(|condition| {
+            !old.iter().any(|before| {
+                before.type_ == condition.type_
+                    && before.status == condition.status
+                    && before.reason == condition.reason
+            })
+        })
+        .map(|condition| Event {
+            type_: event_type(condition, new),
+            reason: condition.reason.clone(),
+            note: Some(truncate(&condition.message)),
+            action: condition.type_.clone(),
+            secondary: None,
+        })
+        .collect()
+}
+
+/// A condition that is False while work goes on is news, not a warning.
+fn event_type(condition: &Condition, all: &[Condition]) -> EventType {
+    let failing = all
+        .iter()
+        .any(|other| other.type_ == READY && other.status == "False");
+    if condition.status == "False" && failing {
+        EventType::Warning
+    } else {
+        EventType::Normal
+    }
+}
+
+fn truncate(message: &str) -> String {
+    if message.len() <= NOTE_LIMIT {
+        return message.to_owned();
+    }
+    let mut end = NOTE_LIMIT - '…'.len_utf8();
+    while !message.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}…", &message[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use homeport_crds::conditions::{self, DEPLOYED, Verdict};
+
+    #[test]
+    fn only_news_makes_events() {
+        let mut old = Vec::new();
+        conditions::set(&mut old, 1, DEPLOYED, false, "Deploying", "1/2");
+        let mut new = old.clone();
+        conditions::set(&mut new, 1, DEPLOYED, false, "Deploying", "2/2");
+        assert_eq!(transitions(&old, &new).len(), 0);
+        conditions::set(&mut new, 1, DEPLOYED, true, "Deployed", "2/2");
+        let verdict = Verdict::Ready {
+            reason: "Deployed".into(),
+            message: "2/2".into(),
+        };
+        conditions::summarize(&mut new, 1, -1, &verdict);
+        let reasons: Vec<_> = transitions(&old, &new)
+            .into_iter()
+            .map(|event| event.action)
+            .collect();
+        assert_eq!(reasons, [DEPLOYED, READY]);
+    }
+
+    #[test]
+    fn a_long_message_is_cut_at_a_character() {
+        let note = truncate(&"ä".repeat(1000));
+        assert!(note.len() <= NOTE_LIMIT && note.ends_with('…'));
+    }
+}

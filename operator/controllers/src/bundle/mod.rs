@@ -1,5 +1,7 @@
 //! The controller of HprtBundle.
 
+pub mod documents;
+
 use homeport_crds::HprtBundle;
 
 use crate::runtime::{Context, Failure, Managed, Outcome, Reconciler, Watches};

@@ -1,5 +1,7 @@
 //! The controller of SecretBinding.
 
+pub mod values;
+
 use homeport_crds::SecretBinding;
 
 use crate::runtime::{Context, Failure, Managed, Outcome, Reconciler, Watches};

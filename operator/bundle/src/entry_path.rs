@@ -38,6 +38,11 @@ pub enum PathFault {
     /// It is longer than allowed.
     #[error("it is longer than {0} bytes; shorten it")]
     TooLong(usize),
+    /// It cannot be written in a ustar header.
+    #[error(
+        "it does not fit a ustar header, which has 100 bytes for the file's name and 155 for what precedes; shorten it"
+    )]
+    NotUstar,
     /// It has more components than allowed.
     #[error("it has more than {0} components; nest the file less deeply")]
     TooDeep(usize),
@@ -134,6 +139,13 @@ impl PathSet {
             self.insert_one(parent, false, false)?;
         }
         self.insert_one(path, is_file, true)
+    }
+
+    /// Whether a file at `path` was added.
+    pub(crate) fn has_file(&self, path: &str) -> bool {
+        self.seen
+            .get(&fold(path))
+            .is_some_and(|seen| seen.is_file && seen.path == path)
     }
 
     fn insert_one(&mut self, path: &str, is_file: bool, is_entry: bool) -> Result<()> {

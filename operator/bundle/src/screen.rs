@@ -43,10 +43,10 @@ impl fmt::Display for Finding {
 }
 
 /// How much of a file's beginning decides whether it is text.
-const HEAD: usize = 8192;
+pub(crate) const HEAD: usize = 8192;
 
-/// Whether a file that begins like this is shown to the screen. As git has it, a file is binary if a NUL is near its
-/// beginning.
+/// Whether a file whose first [`HEAD`] bytes are these is shown to the screen. As git has it, a file is binary if a
+/// NUL is near its beginning.
 pub(crate) fn is_text(head: &[u8]) -> bool {
-    !head[..head.len().min(HEAD)].contains(&0)
+    !head.contains(&0)
 }

@@ -1,8 +1,20 @@
 //! Bundles as files: packing, verifying, unpacking.
 
+mod content;
+mod deflate;
+mod gzip;
+mod inflate;
+mod pack;
+mod reader;
+mod staging;
+mod tree;
+mod ustar;
+
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
+use self::reader::{Depth, Discard, read_archive};
+use self::staging::StagedTree;
 use crate::checksum::Checksum;
 use crate::documents::Bundle;
 use crate::error::Result;
@@ -72,32 +84,34 @@ pub struct Unpacked {
 ///
 /// The same tree gives the same bytes. `out` is replaced only when the archive is complete and on disk.
 pub fn pack(tree: &Path, out: &Path, options: &PackOptions<'_>) -> Result<PackReport> {
-    let _ = (tree, out, options);
-    todo!("lands next")
+    pack::pack(tree, out, options)
 }
 
 /// Unpacks an archive into the directory `dest`, which must not exist or be empty.
 ///
 /// `dest` comes into being only when everything has been verified.
 pub fn unpack(archive: &Path, dest: &Path, limits: &Limits, screen: Option<&dyn Screen>) -> Result<Unpacked> {
-    let _ = (archive, dest, limits, screen);
-    todo!("lands next")
+    let mut tree = StagedTree::create(dest)?;
+    let archive = read_archive(archive, limits, Depth::Everything(screen), &mut tree)?;
+    tree.commit()?;
+    Ok(Unpacked {
+        path: dest.to_owned(),
+        archive,
+    })
 }
 
 /// Checks everything that [`unpack`] checks, and writes nothing.
 pub fn verify(archive: &Path, limits: &Limits, screen: Option<&dyn Screen>) -> Result<ArchiveReport> {
-    let _ = (archive, limits, screen);
-    todo!("lands next")
+    read_archive(archive, limits, Depth::Everything(screen), &mut Discard)
 }
 
-/// Lists what an archive holds. Its structure is checked as [`verify`] checks it, but not the files' checksums.
+/// Lists what an archive holds. Its structure and documents are checked as [`verify`] checks them, but not the files'
+/// checksums.
 pub fn inspect(archive: &Path, limits: &Limits) -> Result<ArchiveReport> {
-    let _ = (archive, limits);
-    todo!("lands next")
+    read_archive(archive, limits, Depth::Structure, &mut Discard)
 }
 
-/// Checks an unpacked bundle: every listed file is there with its checksum, and no other.
+/// Checks an unpacked bundle: every listed file is there with its checksum, no other is, and the documents are right.
 pub fn verify_tree(dir: &Path) -> Result<Bundle> {
-    let _ = dir;
-    todo!("lands next")
+    tree::verify(dir, &Limits::default())
 }

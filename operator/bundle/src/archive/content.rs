@@ -1,0 +1,147 @@
+//! What is done with every file's content as it streams past: hashed, screened for secrets, and kept if it is one of
+//! the bundle's documents.
+
+use sha2::{Digest, Sha256};
+
+use crate::checksum::Checksum;
+use crate::documents::Bundle;
+use crate::error::{Error, Result};
+use crate::limits::Limits;
+use crate::screen::{Finding, HEAD, Screen, ScreenFile, is_text};
+
+/// One file on its way past.
+pub(super) struct Content<'a> {
+    path: &'a str,
+    hasher: Option<Sha256>,
+    screening: Screening<'a>,
+    /// Content of a document, and the most that it may have.
+    document: Option<(Vec<u8>, u64)>,
+}
+
+/// Whether a file is shown to a screen is decided when its beginning is there.
+enum Screening<'a> {
+    Off,
+    Undecided(&'a dyn Screen, Vec<u8>),
+    On(Box<dyn ScreenFile>),
+}
+
+impl Screening<'_> {
+    fn write(&mut self, path: &str, chunk: &[u8]) {
+        match self {
+            Self::Off => {}
+            Self::Undecided(_, head) => {
+                // The decision must not depend on how the file is cut into chunks.
+                let (beginning, rest) = chunk.split_at(chunk.len().min(HEAD - head.len()));
+                head.extend_from_slice(beginning);
+                if head.len() == HEAD {
+                    self.decide(path);
+                    self.write(path, rest);
+                }
+            }
+            Self::On(file) => file.write(chunk),
+        }
+    }
+
+    fn decide(&mut self, path: &str) {
+        if let Self::Undecided(screen, head) = self {
+            let mut file = is_text(head).then(|| screen.open(path));
+            file.iter_mut().for_each(|file| file.write(head));
+            *self = file.map_or(Self::Off, Self::On);
+        }
+    }
+
+    fn finish(mut self, path: &str) -> Vec<Finding> {
+        self.decide(path);
+        match self {
+            Self::On(file) => file.finish(),
+            Self::Off | Self::Undecided(..) => Vec::new(),
+        }
+    }
+}
+
+/// What became known of a file.
+pub(super) struct Seen {
+    /// Its digest, unless nobody asked for it.
+    pub(super) checksum: Option<Checksum>,
+    pub(super) findings: Vec<Finding>,
+    pub(super) document: Option<Vec<u8>>,
+}
+
+impl<'a> Content<'a> {
+    pub(super) fn begin(
+        path: &'a str,
+        hashed: bool,
+        screen: Option<&'a dyn Screen>,
+        limits: &Limits,
+    ) -> Self {
+        Self {
+            path,
+            hasher: hashed.then(Sha256::new),
+            screening: screen.map_or(Screening::Off, |screen| Screening::Undecided(screen, Vec::new())),
+            document: Bundle::is_document(path).then(|| (Vec::new(), limits.max_manifest_size)),
+        }
+    }
+
+    pub(super) fn write(&mut self, chunk: &[u8]) -> Result<()> {
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(chunk);
+        }
+        self.screening.write(self.path, chunk);
+        if let Some((document, limit)) = &mut self.document {
+            if (document.len() + chunk.len()) as u64 > *limit {
+                return Err(Error::DocumentTooLarge {
+                    path: self.path.to_owned(),
+                    limit: *limit,
+                });
+            }
+            document.extend_from_slice(chunk);
+        }
+        Ok(())
+    }
+
+    pub(super) fn finish(self) -> Seen {
+        Seen {
+            checksum: self.hasher.map(Checksum::finish),
+            findings: self.screening.finish(self.path),
+            document: self.document.map(|(document, _)| document),
+        }
+    }
+}
+
+/// Findings and documents of all files.
+pub(super) struct Collected {
+    pub(super) bundle: Bundle,
+    findings: Vec<Finding>,
+}
+
+/// As many findings as a person wants to read; more only cost memory.
+const MAX_FINDINGS: usize = 100;
+
+impl Collected {
+    pub(super) fn new(bundle: Bundle) -> Self {
+        Self {
+            bundle,
+            findings: Vec::new(),
+        }
+    }
+
+    /// Takes what is to be kept of a file, and returns its digest.
+    pub(super) fn add(&mut self, path: &str, seen: Seen) -> Result<Option<Checksum>> {
+        let room = MAX_FINDINGS - self.findings.len();
+        self.findings.extend(seen.findings.into_iter().take(room));
+        if let Some(document) = seen.document {
+            self.bundle.read_document(path, &document)?;
+        }
+        Ok(seen.checksum)
+    }
+
+    /// The documents, if nothing is wrong with them and no secret was found anywhere.
+    pub(super) fn finish(self) -> Result<Bundle> {
+        if !self.findings.is_empty() {
+            return Err(Error::SecretFound {
+                findings: self.findings,
+            });
+        }
+        self.bundle.validated()
+    }
+}

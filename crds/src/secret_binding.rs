@@ -219,9 +219,6 @@ pub struct ExtraSecret {
     /// Its name: the key in the Secret that is written.
     #[schemars(regex(pattern = r"^[A-Za-z_][A-Za-z0-9_.-]*$"), length(max = 253))]
     pub name: String,
-    /// What sources know it by. The name when unset.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub key: Option<String>,
     /// Whether the binding is ready without it.
     #[serde(default = "yes")]
     pub required: bool,

@@ -53,7 +53,12 @@ pub async fn publish(client: &Client, owner: &HprtBundle, documents: &Documents)
         data: Some(to_data(&documents.bundle)?),
         ..ConfigMap::default()
     };
-    api.patch(&name, &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(&config_map)).await?;
+    api.patch(
+        &name,
+        &PatchParams::apply(FIELD_MANAGER).force(),
+        &Patch::Apply(&config_map),
+    )
+    .await?;
     Ok(())
 }
 
@@ -76,7 +81,10 @@ pub async fn read(client: &Client, namespace: &str, bundle: &str) -> Result<Docu
 }
 
 fn to_data(bundle: &Bundle) -> Result<BTreeMap<String, String>, Failure> {
-    let manifest = Manifest { checksums: BTreeMap::default(), ..bundle.manifest.clone() };
+    let manifest = Manifest {
+        checksums: BTreeMap::default(),
+        ..bundle.manifest.clone()
+    };
     let mut data = BTreeMap::new();
     put(&mut data, Manifest::PATH, Some(&manifest))?;
     put(&mut data, SecretsManifest::PATH, bundle.secrets.as_ref())?;
@@ -84,8 +92,16 @@ fn to_data(bundle: &Bundle) -> Result<BTreeMap<String, String>, Failure> {
     put(&mut data, DnsRecords::PATH, bundle.dns.as_ref())?;
     put(&mut data, CutoverManifest::PATH, bundle.cutover.as_ref())?;
     put(&mut data, Endpoints::PATH, bundle.endpoints.as_ref())?;
-    put(&mut data, ExpectedResponses::PATH, bundle.expected_responses.as_ref())?;
-    put(&mut data, RollbackTriggers::PATH, bundle.rollback_triggers.as_ref())?;
+    put(
+        &mut data,
+        ExpectedResponses::PATH,
+        bundle.expected_responses.as_ref(),
+    )?;
+    put(
+        &mut data,
+        RollbackTriggers::PATH,
+        bundle.rollback_triggers.as_ref(),
+    )?;
     Ok(data)
 }
 
@@ -107,7 +123,11 @@ fn key(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
-fn put(data: &mut BTreeMap<String, String>, path: &str, document: Option<&impl Serialize>) -> Result<(), Failure> {
+fn put(
+    data: &mut BTreeMap<String, String>,
+    path: &str,
+    document: Option<&impl Serialize>,
+) -> Result<(), Failure> {
     if let Some(document) = document {
         let text = serde_json::to_string_pretty(document)
             .map_err(|error| Failure::terminal("DocumentsUnwritable", format!("{path}: {error}")))?;
@@ -117,8 +137,12 @@ fn put(data: &mut BTreeMap<String, String>, path: &str, document: Option<&impl S
 }
 
 fn get<T: DeserializeOwned>(data: &BTreeMap<String, String>, path: &str) -> Result<Option<T>, String> {
-    let Some(text) = data.get(key(path)) else { return Ok(None) };
-    serde_json::from_str(text).map(Some).map_err(|error| format!("{}: {error}", key(path)))
+    let Some(text) = data.get(key(path)) else {
+        return Ok(None);
+    };
+    serde_json::from_str(text)
+        .map(Some)
+        .map_err(|error| format!("{}: {error}", key(path)))
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use homeport_crds::{FINALIZER, RECONCILE_AT};
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::Action;
 use kube::runtime::finalizer::{Event, finalizer};
-use kube::runtime::reflector::ObjectRef;
+use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::{Controller, watcher};
 use kube::{Api, Resource, ResourceExt};
 use tokio_util::sync::CancellationToken;
@@ -275,4 +275,18 @@ where
         Some(namespace) => reference.within(&namespace),
         None => reference,
     }
+}
+
+/// The objects of a namespace that something else matters to, for the mapper of a watch.
+pub(crate) fn dependents<K: Managed>(
+    store: &Store<DeserializeGuard<K>>,
+    namespace: Option<String>,
+    matters_to: impl Fn(&K) -> bool,
+) -> Vec<ObjectRef<DeserializeGuard<K>>> {
+    let objects = store.state();
+    let objects = objects.iter().filter_map(|guarded| guarded.0.as_ref().ok());
+    objects
+        .filter(|object| object.namespace() == namespace && matters_to(object))
+        .map(|object| reference(object.namespace(), &object.name_any()))
+        .collect()
 }

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use kube::Client;
 
+pub(crate) use driver::dependents;
 pub use driver::{Outcome, Reconciler, Watches, drive};
 pub use failure::Failure;
 pub use managed::Managed;

@@ -28,8 +28,12 @@ pub async fn of_bundle(
     let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
     let mut values = BTreeMap::new();
     for binding in bindings {
-        let Some(name) = binding.status.and_then(|status| status.secret_name) else { continue };
-        let Some(secret) = secrets.get_opt(&name).await? else { continue };
+        let Some(name) = binding.status.and_then(|status| status.secret_name) else {
+            continue;
+        };
+        let Some(secret) = secrets.get_opt(&name).await? else {
+            continue;
+        };
         for key in secret.data.iter().flatten().map(|(key, _)| key) {
             if !values.contains_key(key) {
                 values.insert(key.clone(), text(&secret, key)?);
@@ -43,15 +47,25 @@ pub async fn of_bundle(
 ///
 /// # Errors
 /// [`Failure::Waiting`] until the Secret and its key are there.
-pub async fn of_key(client: &Client, namespace: &str, reference: &SecretKeyRef) -> Result<SecretString, Failure> {
+pub async fn of_key(
+    client: &Client,
+    namespace: &str,
+    reference: &SecretKeyRef,
+) -> Result<SecretString, Failure> {
     let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
     let missing = |what: &str| {
         Failure::waiting(
             "WaitingForSecret",
-            format!("Secret {namespace}/{} {what}; it is looked for again by itself", reference.name),
+            format!(
+                "Secret {namespace}/{} {what}; it is looked for again by itself",
+                reference.name
+            ),
         )
     };
-    let secret = secrets.get_opt(&reference.name).await?.ok_or_else(|| missing("does not exist yet"))?;
+    let secret = secrets
+        .get_opt(&reference.name)
+        .await?
+        .ok_or_else(|| missing("does not exist yet"))?;
     if !secret.data.iter().flatten().any(|(key, _)| *key == reference.key) {
         return Err(missing(&format!("has no key {} yet", reference.key)));
     }
@@ -60,7 +74,9 @@ pub async fn of_key(client: &Client, namespace: &str, reference: &SecretKeyRef) 
 
 fn text(secret: &Secret, key: &str) -> Result<SecretString, Failure> {
     let bytes = secret.data.as_ref().and_then(|data| data.get(key));
-    let value = bytes.map(|bytes| String::from_utf8(bytes.0.clone())).unwrap_or_else(|| Ok(String::new()));
+    let value = bytes
+        .map(|bytes| String::from_utf8(bytes.0.clone()))
+        .unwrap_or_else(|| Ok(String::new()));
     value.map(SecretString::from).map_err(|_| {
         Failure::terminal(
             "SecretNotText",

@@ -1,0 +1,68 @@
+//! Bundles that must not be deployed: damaged ones, other ones than asked for, and ones that hold a secret.
+
+use std::fs;
+use std::process::Command;
+
+use homeport_tests::{Homeport, Webshop, homeport_binary, run, until};
+
+#[test]
+fn another_bundle_than_asked_for_is_refused() {
+    let shop = Webshop::without_cloud();
+    shop.pack();
+    let digest = "0".repeat(64);
+    let source = "path: target/demo/webshop.hprt";
+    shop.edit("bundle.yaml", source, &format!("{source}\n    sha256: {digest}"));
+    let message = refused(&shop, "Fetched");
+    assert!(message.contains(&digest), "it says what was expected: {message}");
+}
+
+#[test]
+fn a_damaged_bundle_is_refused() {
+    let shop = Webshop::without_cloud();
+    let bundle = shop.pack();
+    let mut bytes = fs::read(&bundle).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0xff;
+    fs::write(&bundle, bytes).unwrap();
+    let message = refused(&shop, "Verified");
+    assert!(message.contains("webshop"), "it names the bundle: {message}");
+}
+
+/// Applies the bundle, waits until it is Stalled, and returns the message of the condition that failed.
+fn refused(shop: &Webshop, condition: &str) -> String {
+    let homeport = Homeport::start(shop.path(), &[]);
+    let kubectl = homeport.kubectl();
+    kubectl.ok(&["apply", "-f", &shop.manifest("bundle.yaml")]);
+    until(
+        "the bundle to be stalled",
+        || kubectl.holds("hprtbundle", shop.name(), "Stalled").then_some(()),
+        || format!("{}\n{}", kubectl.everything(), homeport.log()),
+    );
+    assert!(!kubectl.holds("hprtbundle", shop.name(), "Ready"));
+    let (status, message) = kubectl.condition("hprtbundle", shop.name(), condition).unwrap();
+    assert_eq!(status, "False", "{condition}: {message}");
+    message
+}
+
+#[test]
+fn a_password_in_a_compose_file_is_refused_and_not_shown() {
+    const PASSWORD: &str = "Kx9vPq47LmWt2Zr8";
+    let shop = Webshop::without_cloud();
+    shop.edit("bundle/compose/web.yml", "${DB_PASSWORD:?is not set}", PASSWORD);
+    let out = shop.path().join("refused.hprt");
+    let packed = run(Command::new(homeport_binary())
+        .args(["bundle", "pack"])
+        .arg(shop.file("bundle"))
+        .arg("-o")
+        .arg(&out));
+    assert!(!packed.success, "{packed}");
+    assert!(
+        packed.stderr.contains("compose/web.yml:13"),
+        "it names file and line: {packed}"
+    );
+    assert!(
+        !packed.output().contains(PASSWORD),
+        "it does not show the value: {packed}"
+    );
+    assert!(!out.exists(), "nothing was written");
+}

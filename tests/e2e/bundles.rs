@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use homeport_tests::{Homeport, Webshop, homeport_binary, run, until};
+use homeport_tests::{Homeport, Webshop, find_in_files, find_in_text, homeport_binary, run, until};
 
 #[test]
 fn another_bundle_than_asked_for_is_refused() {
@@ -44,11 +44,16 @@ fn refused(shop: &Webshop, condition: &str) -> String {
     message
 }
 
+/// What the compose file of the example asks for, and what somebody may write in its place.
+const REFERENCE: &str = "${DB_PASSWORD:?is not set}";
+const PASSWORD: &str = "Kx9vPq47LmWt2Zr8";
+/// Where it is.
+const PLACE: &str = "compose/web.yml:14";
+
 #[test]
-fn a_password_in_a_compose_file_is_refused_and_not_shown() {
-    const PASSWORD: &str = "Kx9vPq47LmWt2Zr8";
+fn a_password_in_a_compose_file_is_not_packed_and_not_shown() {
     let shop = Webshop::without_cloud();
-    shop.edit("bundle/compose/web.yml", "${DB_PASSWORD:?is not set}", PASSWORD);
+    shop.edit("bundle/compose/web.yml", REFERENCE, PASSWORD);
     let out = shop.path().join("refused.hprt");
     let packed = run(Command::new(homeport_binary())
         .args(["bundle", "pack"])
@@ -56,13 +61,40 @@ fn a_password_in_a_compose_file_is_refused_and_not_shown() {
         .arg("-o")
         .arg(&out));
     assert!(!packed.success, "{packed}");
-    assert!(
-        packed.stderr.contains("compose/web.yml:13"),
-        "it names file and line: {packed}"
-    );
+    assert!(packed.stderr.contains(PLACE), "it names file and line: {packed}");
     assert!(
         !packed.output().contains(PASSWORD),
         "it does not show the value: {packed}"
     );
     assert!(!out.exists(), "nothing was written");
+}
+
+/// A bundle made by a program that does not look for secrets.
+#[test]
+fn a_bundle_that_holds_a_password_is_not_deployed_and_the_password_not_shown() {
+    let shop = Webshop::without_cloud();
+    shop.edit("bundle/compose/web.yml", REFERENCE, PASSWORD);
+    let bundle = shop.path().join("target/demo/webshop.hprt");
+    fs::create_dir_all(bundle.parent().unwrap()).unwrap();
+    homeport_bundle::pack(
+        &shop.file("bundle"),
+        &bundle,
+        &homeport_bundle::PackOptions::default(),
+    )
+    .unwrap();
+
+    let verified = run(Command::new(homeport_binary())
+        .args(["bundle", "verify"])
+        .arg(&bundle));
+    assert!(!verified.success && verified.stderr.contains(PLACE), "{verified}");
+    let message = refused(&shop, "Verified");
+    assert!(message.contains(PLACE), "it names file and line: {message}");
+    let secret = [("PASSWORD".to_owned(), PASSWORD.to_owned())];
+    assert_eq!(find_in_text(&secret, "the message", message.as_bytes()), []);
+    assert_eq!(
+        find_in_files(&secret, &shop.path().join("state")),
+        [],
+        "nothing was unpacked"
+    );
+    assert_eq!(find_in_files(&secret, &shop.path().join("homeport.log")), []);
 }

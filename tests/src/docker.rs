@@ -109,3 +109,29 @@ fn pump(from: &UnixStream, to: &UnixStream) {
         to.shutdown(Shutdown::Write).ok();
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shut_proxy_looks_like_docker_stopped() {
+        let directory = tempfile::tempdir().unwrap();
+        let socket = directory.path().join("docker.sock");
+        let docker = || {
+            run(Command::new("docker")
+                .arg("-H")
+                .arg(format!("unix://{}", socket.display()))
+                .arg("version"))
+        };
+        if !run(Command::new("docker").arg("version")).success {
+            return;
+        }
+        let mut proxy = DockerProxy::open_at(&socket);
+        assert!(docker().success);
+        proxy.shut();
+        assert!(!docker().success);
+        proxy.open();
+        assert!(docker().success);
+    }
+}

@@ -65,11 +65,17 @@ install_debian_packages() {
     ok "installed"
 }
 
+# Its output is long and of interest only when it fails.
 apt() {
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get -o Dpkg::Use-Pty=0 "$@" >/dev/null
+    local log
+    log=$(as_root env DEBIAN_FRONTEND=noninteractive apt-get "$@" 2>&1) || {
+        tail -n 30 <<<"$log" >&2
+        die "apt-get $* failed"
+    }
 }
 
-# Packages may not start name servers or databases by being installed. A policy that the machine has already is kept.
+# Packages may not start name servers or databases by being installed, and without systemd nothing at all: dockerd is
+# started below. A policy that the machine has already is kept.
 without_service_starts() {
     local policy=/usr/sbin/policy-rc.d
     if [[ -e $policy ]]; then
@@ -78,14 +84,15 @@ without_service_starts() {
     fi
     as_root tee "$policy" >/dev/null <<'POLICY'
 #!/bin/sh
+[ -d /run/systemd/system ] || exit 101
 case "$1" in named|bind9|postgresql*) exit 101 ;; esac
 exit 0
 POLICY
     as_root chmod 0755 "$policy"
-    local status=0
-    "$@" || status=$?
+    trap 'as_root rm -f /usr/sbin/policy-rc.d' EXIT
+    "$@"
     as_root rm -f "$policy"
-    return "$status"
+    trap - EXIT
 }
 
 check_programs_elsewhere() {
@@ -154,7 +161,10 @@ start_docker() {
     else
         start_dockerd_by_hand
     fi
-    wait_until 60 docker info || die "Docker did not come up within 60 s; its log: /var/log/homeport-dockerd.log (or 'journalctl -u docker')"
+    wait_until 60 docker info || {
+        tail -n 5 /var/log/homeport-dockerd.log >&2 || true
+        die "Docker did not come up within 60 s; its log: /var/log/homeport-dockerd.log, or with systemd 'journalctl -u docker'"
+    }
     ok "Docker answers"
 }
 

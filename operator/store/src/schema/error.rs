@@ -1,0 +1,204 @@
+//! Field errors, worded as `k8s.io/apimachinery/pkg/util/validation/field` words them.
+
+use std::fmt;
+
+use serde_json::Value;
+
+/// What is wrong with a field; decides the first words of the message and the `reason` of a status cause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FieldErrorKind {
+    /// A value that must be present is absent or empty.
+    Required,
+    /// The value is malformed or out of bounds.
+    Invalid,
+    /// The value is not one of the allowed values.
+    NotSupported,
+    /// The value has another type than the schema asks for.
+    TypeInvalid,
+    /// A string longer than allowed.
+    TooLong,
+    /// A list or map with more entries than allowed.
+    TooMany,
+    /// A value that would be fine elsewhere but may not be set here.
+    Forbidden,
+    /// A value that must be unique occurs twice.
+    Duplicate,
+    /// A value that refers to something absent.
+    NotFound,
+    /// The server could not decide.
+    Internal,
+}
+
+impl FieldErrorKind {
+    /// The machine-readable `reason` that goes into `status.details.causes`.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Required => "FieldValueRequired",
+            Self::Invalid => "FieldValueInvalid",
+            Self::NotSupported => "FieldValueNotSupported",
+            Self::TypeInvalid => "FieldValueTypeInvalid",
+            Self::TooLong => "FieldValueTooLong",
+            Self::TooMany => "FieldValueTooMany",
+            Self::Forbidden => "FieldValueForbidden",
+            Self::Duplicate => "FieldValueDuplicate",
+            Self::NotFound => "FieldValueNotFound",
+            Self::Internal => "InternalError",
+        }
+    }
+
+    fn title(self) -> &'static str {
+        match self {
+            Self::Required => "Required value",
+            Self::Invalid | Self::TypeInvalid => "Invalid value",
+            Self::NotSupported => "Unsupported value",
+            Self::TooLong => "Too long",
+            Self::TooMany => "Too many",
+            Self::Forbidden => "Forbidden",
+            Self::Duplicate => "Duplicate value",
+            Self::NotFound => "Not found",
+            Self::Internal => "Internal error",
+        }
+    }
+
+    /// Kubernetes leaves the value out where it is absent, secret by nature or too big to print.
+    fn prints_value(self) -> bool {
+        !matches!(self, Self::Required | Self::Forbidden | Self::TooLong | Self::Internal)
+    }
+}
+
+/// One thing wrong with one field of an object.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FieldError {
+    /// Where: `spec.containers[0].name`; `<nil>` stands for the object as a whole.
+    pub path: String,
+    /// What kind of wrong.
+    pub kind: FieldErrorKind,
+    /// The offending value.
+    pub value: Value,
+    /// What would be right.
+    pub detail: String,
+}
+
+impl FieldError {
+    /// An error of any kind.
+    pub fn new(
+        path: impl Into<String>,
+        kind: FieldErrorKind,
+        value: impl Into<Value>,
+        detail: impl Into<String>,
+    ) -> Self {
+        Self { path: path.into(), kind, value: value.into(), detail: detail.into() }
+    }
+
+    /// A malformed value.
+    pub fn invalid(path: impl Into<String>, value: impl Into<Value>, detail: impl Into<String>) -> Self {
+        Self::new(path, FieldErrorKind::Invalid, value, detail)
+    }
+
+    /// A missing value.
+    pub fn required(path: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self::new(path, FieldErrorKind::Required, Value::Null, detail)
+    }
+
+    /// A value that may not be set.
+    pub fn forbidden(path: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self::new(path, FieldErrorKind::Forbidden, Value::Null, detail)
+    }
+
+    /// A value outside an enumeration.
+    pub fn not_supported<'a>(
+        path: impl Into<String>,
+        value: impl Into<Value>,
+        supported: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
+        let names: Vec<String> = supported.into_iter().map(quote).collect();
+        let detail = match names.is_empty() {
+            true => String::new(),
+            false => format!("supported values: {}", names.join(", ")),
+        };
+        Self::new(path, FieldErrorKind::NotSupported, value, detail)
+    }
+
+    /// The same error seen from an enclosing object: `prefix` is put before the path.
+    #[must_use]
+    pub fn within(mut self, prefix: &str) -> Self {
+        self.path = join(prefix, &self.path);
+        self
+    }
+
+    /// The message without the path, as it goes into `status.details.causes[].message`.
+    pub fn body(&self) -> String {
+        let mut text = self.kind.title().to_owned();
+        if self.kind.prints_value() {
+            text.push_str(": ");
+            text.push_str(&printed(&self.value));
+        }
+        if !self.detail.is_empty() {
+            text.push_str(": ");
+            text.push_str(&self.detail);
+        }
+        text
+    }
+}
+
+impl fmt::Display for FieldError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path, self.body())
+    }
+}
+
+/// Joins two field paths; either may be empty, and an index needs no dot.
+pub(crate) fn join(parent: &str, child: &str) -> String {
+    match (parent.is_empty(), child.is_empty()) {
+        (true, _) => child.to_owned(),
+        (_, true) => parent.to_owned(),
+        _ if child.starts_with('[') => format!("{parent}{child}"),
+        _ => format!("{parent}.{child}"),
+    }
+}
+
+/// A string in double quotes, escaped as Go's `%q` does for printable text.
+pub(crate) fn quote(text: &str) -> String {
+    Value::String(text.to_owned()).to_string()
+}
+
+fn printed(value: &Value) -> String {
+    match value {
+        Value::Null => "\"null\"".to_owned(),
+        Value::String(text) => quote(text),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::json;
+
+    use super::*;
+
+    #[rstest]
+    #[case(FieldError::required("spec.x", ""), "spec.x: Required value")]
+    #[case(FieldError::required("spec.x", "set it"), "spec.x: Required value: set it")]
+    #[case(FieldError::invalid("spec.source", "a", "no"), "spec.source: Invalid value: \"a\": no")]
+    #[case(FieldError::invalid("<nil>", Value::Null, "no"), "<nil>: Invalid value: \"null\": no")]
+    #[case(FieldError::invalid("n", json!(3), "no"), "n: Invalid value: 3: no")]
+    #[case(
+        FieldError::not_supported("spec.mode", "a", ["b", "c"]),
+        "spec.mode: Unsupported value: \"a\": supported values: \"b\", \"c\""
+    )]
+    #[case(FieldError::forbidden("a", "not here"), "a: Forbidden: not here")]
+    #[case(
+        FieldError::new("l", FieldErrorKind::TooMany, json!(4), "must have at most 3 items"),
+        "l: Too many: 4: must have at most 3 items"
+    )]
+    fn prints_as_kubernetes_does(#[case] error: FieldError, #[case] text: &str) {
+        assert_eq!(error.to_string(), text);
+    }
+
+    #[test]
+    fn within_joins_paths() {
+        assert_eq!(FieldError::required("[0].a", "").within("spec.l").path, "spec.l[0].a");
+        assert_eq!(FieldError::required("a", "").within("spec").path, "spec.a");
+    }
+}

@@ -5,6 +5,7 @@ use sha2::{Digest, Sha256};
 
 use crate::checksum::Checksum;
 use crate::documents::Bundle;
+use crate::documents::manifest::Manifest;
 use crate::error::{Error, Result};
 use crate::limits::Limits;
 use crate::screen::{Finding, HEAD, Screen, ScreenFile, is_text};
@@ -114,6 +115,9 @@ pub(super) struct Collected {
     findings: Vec<Finding>,
 }
 
+/// Begins a digest in JSON.
+const DIGEST: &[u8] = b"\"sha256:";
+
 /// As many findings as a person wants to read; more only cost memory.
 const MAX_FINDINGS: usize = 100;
 
@@ -123,6 +127,25 @@ impl Collected {
             bundle,
             findings: Vec::new(),
         }
+    }
+
+    /// Shows a manifest to the screen, with zeros in the place of digests: they look as random as secrets do.
+    pub(super) fn screen_manifest(&mut self, content: &[u8], screen: Option<&dyn Screen>) {
+        let Some(screen) = screen else { return };
+        let mut blank = content.to_vec();
+        let places = content
+            .windows(DIGEST.len())
+            .enumerate()
+            .filter(|(_, part)| *part == DIGEST);
+        for (start, _) in places {
+            let digits = blank[start + DIGEST.len()..]
+                .iter_mut()
+                .take_while(|byte| byte.is_ascii_hexdigit());
+            digits.take(64).for_each(|digit| *digit = b'0');
+        }
+        let mut file = screen.open(Manifest::PATH);
+        file.write(&blank);
+        self.findings.extend(file.finish().into_iter().take(MAX_FINDINGS));
     }
 
     /// Takes what is to be kept of a file, and returns its digest.

@@ -25,7 +25,9 @@ use crate::limits::Limits;
 pub(super) fn pack(root: &Path, out: &Path, options: &PackOptions<'_>) -> Result<PackReport> {
     let limits = &options.limits;
     let tree = Tree::list(root, limits)?;
-    let manifest = author_manifest(&tree, options)?;
+    let source = tree.file(Manifest::PATH).ok_or(Error::ManifestMissing)?;
+    let source = read_whole(source, limits.max_manifest_size)?;
+    let manifest = complete(Manifest::from_json(&source)?, &tree, options)?;
     let mut warnings = check_compatibility(&manifest)?;
     let is_current = warnings.is_empty();
     warnings.extend(manifest.unknown_fields().filter(|_| is_current).map(|field| {
@@ -48,6 +50,7 @@ pub(super) fn pack(root: &Path, out: &Path, options: &PackOptions<'_>) -> Result
         manifest,
         ..Bundle::default()
     });
+    collected.screen_manifest(&source, options.screen);
     let ((), file_members) = deflate(&mut scratch, threads, |writer| {
         write_files(&tree, writer, &mut collected, options).map_err(Failure::Bundle)
     })
@@ -119,10 +122,8 @@ impl Failure {
     }
 }
 
-/// The tree's manifest with what packing adds: when, by what, and which files there will be.
-fn author_manifest(tree: &Tree, options: &PackOptions<'_>) -> Result<Manifest> {
-    let file = tree.file(Manifest::PATH).ok_or(Error::ManifestMissing)?;
-    let mut manifest = Manifest::from_json(&read_whole(file, options.limits.max_manifest_size)?)?;
+/// The author's manifest with what packing adds: when, by what, and which files there will be.
+fn complete(mut manifest: Manifest, tree: &Tree, options: &PackOptions<'_>) -> Result<Manifest> {
     manifest.created = options.created.or(manifest.created);
     if manifest.created.is_none() {
         return Err(Error::CreatedMissing);

@@ -112,7 +112,9 @@ struct FileEntry {
 
 impl Reader<'_> {
     fn read(&mut self, sink: &mut impl Sink) -> Result<Contents> {
-        let (manifest, first) = self.read_manifest(sink)?;
+        let (content, first) = self.read_manifest(sink)?;
+        let manifest = Manifest::from_json(&content)?;
+        manifest.check_seal(&content)?;
         let mut warnings = check_compatibility(&manifest)?;
         let is_newer = !warnings.is_empty();
         if !manifest.covers_itself() {
@@ -129,6 +131,9 @@ impl Reader<'_> {
             manifest,
             ..Bundle::default()
         });
+        if let Depth::Everything(screen) = self.depth {
+            collected.screen_manifest(&content, screen);
+        }
         let mut files = vec![first];
         while let Some(entry) = self.next_file()? {
             if !layout::allows_file(&entry.path) {
@@ -160,8 +165,8 @@ impl Reader<'_> {
         })
     }
 
-    /// The manifest, which must be the first entry of the archive, and covers itself.
-    fn read_manifest(&mut self, sink: &mut impl Sink) -> Result<(Manifest, FileReport)> {
+    /// The content of the manifest, which must be the first entry of the archive.
+    fn read_manifest(&mut self, sink: &mut impl Sink) -> Result<(Vec<u8>, FileReport)> {
         let entry = match self.next_entry()? {
             None => return Err(Error::ManifestMissing),
             Some(Entry::File {
@@ -195,10 +200,8 @@ impl Reader<'_> {
         })?;
         sink.end()?;
 
-        let manifest = Manifest::from_json(&content)?;
-        manifest.check_seal(&content)?;
         Ok((
-            manifest,
+            content,
             FileReport {
                 path: entry.path,
                 size: entry.size,

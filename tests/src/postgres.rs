@@ -104,9 +104,12 @@ impl PostgresServer {
         self.directory.path().join("data")
     }
 
-    /// Where it listens.
-    pub fn port(&self) -> u16 {
-        self.port
+    /// A database of it, as a connection URL.
+    pub fn url(&self, database: &str) -> String {
+        format!(
+            "postgres://postgres:{PASSWORD}@127.0.0.1:{}/{database}",
+            self.port
+        )
     }
 
     /// A command of a PostgreSQL client, with host, port, user and password in its environment.

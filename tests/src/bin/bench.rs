@@ -286,14 +286,9 @@ fn postgres(scale: f64, rounds: usize) -> Vec<Comparison> {
     for round in 0..rounds {
         ours.push(into_fresh(&target, |name| {
             let mut command = Command::new(&copy);
-            for (side, server) in [("SOURCE", &source), ("TARGET", &target)] {
-                for (variable, value) in server.environment() {
-                    command.env(format!("{side}_{variable}"), value);
-                }
-            }
             command
-                .env("SOURCE_PGDATABASE", "shop")
-                .env("TARGET_PGDATABASE", name);
+                .env("SOURCE_URL", source.url("shop"))
+                .env("TARGET_URL", target.url(name));
             command
         }));
         custom.push(into_fresh(&target, |name| {

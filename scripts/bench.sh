@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Measures homeport beside its peers, and writes target/bench/results.json. Exit status 1 if a bar is missed.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=scripts/lib.sh
+source "$here/lib.sh"
+cd "$root_dir"
+
+"$here/setup.sh"
+step "Release build"
+cargo build --release --locked --bin homeport --bin bench
+cargo build --release --locked --package homeport-sync --example pgcopy
+
+step "Measuring"
+target/release/bench

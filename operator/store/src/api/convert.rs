@@ -1,0 +1,57 @@
+//! Between the version that a request speaks and the one that objects are stored in.
+//!
+//! Custom resources differ in their `apiVersion` alone (conversion strategy `None`). Events are stored as the core
+//! group's and also served as `events.k8s.io`, where many fields have other names.
+
+use std::borrow::Cow;
+
+use serde_json::{Map, Value};
+
+use super::kinds::{EVENTS, Kind};
+
+/// `events.k8s.io/v1` name, core name.
+const EVENT_FIELDS: [(&str, &str); 7] = [
+    ("regarding", "involvedObject"),
+    ("note", "message"),
+    ("reportingController", "reportingComponent"),
+    ("deprecatedSource", "source"),
+    ("deprecatedFirstTimestamp", "firstTimestamp"),
+    ("deprecatedLastTimestamp", "lastTimestamp"),
+    ("deprecatedCount", "count"),
+];
+
+/// A stored object as the kind's version shows it.
+pub(crate) fn from_stored<'a>(kind: &Kind, stored: &'a Value) -> Cow<'a, Value> {
+    let version = kind.api_version();
+    if stored["apiVersion"] == version.as_str() {
+        return Cow::Borrowed(stored);
+    }
+    let mut shown = stored.clone();
+    if kind.is(EVENTS) {
+        rename(&mut shown, EVENT_FIELDS.iter().map(|(new, old)| (*old, *new)));
+    }
+    shown["apiVersion"] = version.into();
+    Cow::Owned(shown)
+}
+
+/// An object in the kind's version as it is stored.
+pub(crate) fn to_stored(kind: &Kind, mut object: Value) -> Value {
+    if object["apiVersion"] != kind.stored_as.as_str() {
+        if kind.is(EVENTS) {
+            rename(&mut object, EVENT_FIELDS.iter().copied());
+        }
+        object["apiVersion"] = kind.stored_as.as_str().into();
+    }
+    object
+}
+
+fn rename<'a>(object: &mut Value, names: impl Iterator<Item = (&'a str, &'a str)> + Clone) {
+    let Value::Object(fields) = object else { return };
+    *fields = std::mem::take(fields)
+        .into_iter()
+        .map(|(name, value)| match names.clone().find(|(from, _)| *from == name) {
+            Some((_, to)) => (to.to_owned(), value),
+            None => (name, value),
+        })
+        .collect::<Map<_, _>>();
+}

@@ -1,0 +1,251 @@
+//! Custom resource definitions: what makes one valid, and the kinds that it brings.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use super::columns::{self, Cell, Column};
+use super::jsonpath::JsonPath;
+use super::kinds::{Kind, Scale, Schema, api_version};
+use super::meta;
+use crate::schema::{FieldError, FieldErrorKind, Structural};
+
+/// Keeps a definition until its objects are gone.
+pub(crate) const CLEANUP_FINALIZER: &str = "customresourcecleanup.apiextensions.k8s.io";
+
+/// Completes a definition that is about to be stored; `old` is the one that it takes the place of.
+pub(crate) fn complete(definition: &mut Value, old: Option<&Value>, now: &str) {
+    let kind = definition["spec"]["names"]["kind"].as_str().unwrap_or("").to_owned();
+    if let Some(names) = definition["spec"]["names"].as_object_mut() {
+        let absent = |names: &Map<String, Value>, name: &str| names.get(name).is_none_or(|value| value == "");
+        if absent(names, "singular") {
+            names.insert("singular".to_owned(), kind.to_lowercase().into());
+        }
+        if absent(names, "listKind") {
+            names.insert("listKind".to_owned(), format!("{kind}List").into());
+        }
+    }
+    if let Some(spec) = definition["spec"].as_object_mut() {
+        spec.entry("conversion").or_insert_with(|| json!({"strategy": "None"}));
+    }
+    let storage_version = versions(definition).find(|version| version["storage"] == true);
+    let storage_version = storage_version.map(|version| version["name"].clone());
+    let mut stored: Vec<Value> =
+        old.and_then(|old| old["status"]["storedVersions"].as_array()).cloned().unwrap_or_default();
+    stored.extend(storage_version.filter(|version| !stored.contains(version)));
+    let condition = |kind: &str, reason: &str, message: &str| {
+        let since = old.and_then(|old| condition_since(old, kind)).unwrap_or_else(|| now.into());
+        json!({
+            "type": kind, "status": "True", "lastTransitionTime": since, "reason": reason, "message": message,
+        })
+    };
+    let mut conditions = vec![
+        condition("NamesAccepted", "NoConflicts", "no conflicts found"),
+        condition("Established", "InitialNamesAccepted", "the initial names have been accepted"),
+    ];
+    if meta::is_deleting(definition) {
+        let message = "CustomResource deletion is in progress";
+        conditions.push(condition("Terminating", "InstanceDeletionInProgress", message));
+    }
+    definition["status"] = json!({
+        "conditions": conditions,
+        "acceptedNames": definition["spec"]["names"],
+        "storedVersions": stored,
+    });
+    meta::add_finalizer(definition, CLEANUP_FINALIZER, old.is_none());
+}
+
+fn condition_since(definition: &Value, kind: &str) -> Option<Value> {
+    let conditions = definition["status"]["conditions"].as_array()?;
+    conditions.iter().find(|found| found["type"] == kind).map(|found| found["lastTransitionTime"].clone())
+}
+
+fn versions(definition: &Value) -> impl Iterator<Item = &Value> {
+    definition["spec"]["versions"].as_array().into_iter().flatten()
+}
+
+/// What is wrong with a definition beyond its shape, which its schema has checked.
+pub(crate) fn validate(definition: &Value, old: Option<&Value>) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    let spec = &definition["spec"];
+    let (group, plural) = (string(&spec["group"]), string(&spec["names"]["plural"]));
+    let name = string(&definition["metadata"]["name"]);
+    if name != format!("{plural}.{group}") {
+        let detail = "must be spec.names.plural+\".\"+spec.group";
+        errors.push(FieldError::invalid("metadata.name", name, detail));
+    }
+    if !group.contains('.') || !meta::is_subdomain(group) {
+        errors.push(FieldError::invalid("spec.group", group, "should be a domain with at least one dot"));
+    }
+    if string(&spec["names"]["kind"]).is_empty() {
+        errors.push(FieldError::required("spec.names.kind", ""));
+    }
+    for field in ["plural", "singular"] {
+        let value = string(&spec["names"][field]);
+        if !meta::is_label(value) {
+            errors.push(FieldError::invalid(format!("spec.names.{field}"), value, meta::LABEL_RULE));
+        }
+    }
+    if !matches!(string(&spec["scope"]), "Cluster" | "Namespaced") {
+        let path = "spec.scope";
+        errors.push(FieldError::not_supported(path, spec["scope"].clone(), ["Cluster", "Namespaced"]));
+    }
+    if string(&spec["conversion"]["strategy"]) != "None" {
+        let strategy = spec["conversion"]["strategy"].clone();
+        errors.push(FieldError::not_supported("spec.conversion.strategy", strategy, ["None"]));
+    }
+    errors.extend(validate_versions(definition));
+    if let Some(old) = old {
+        for path in [["scope", ""], ["names", "kind"], ["names", "plural"], ["group", ""]] {
+            let at = |definition: &Value| {
+                let value = &definition["spec"][path[0]];
+                if path[1].is_empty() { value.clone() } else { value[path[1]].clone() }
+            };
+            if at(old) != at(definition) {
+                let path = format!("spec.{}", path.join(".")).trim_end_matches('.').to_owned();
+                errors.push(FieldError::invalid(path, at(definition), "field is immutable"));
+            }
+        }
+    }
+    errors
+}
+
+fn validate_versions(definition: &Value) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    let mut names = BTreeSet::new();
+    for (index, version) in versions(definition).enumerate() {
+        let path = format!("spec.versions[{index}]");
+        let name = string(&version["name"]);
+        if !names.insert(name) {
+            let kind = FieldErrorKind::Duplicate;
+            errors.push(FieldError::new(format!("{path}.name"), kind, name, ""));
+        }
+        if !meta::is_label(name) {
+            errors.push(FieldError::invalid(format!("{path}.name"), name, meta::LABEL_RULE));
+        }
+        let schema_path = format!("{path}.schema.openAPIV3Schema");
+        match &version["schema"]["openAPIV3Schema"] {
+            Value::Null => errors.push(FieldError::required(schema_path, "schemas are required")),
+            schema => {
+                if let Err(wrong) = Structural::compile(schema) {
+                    errors.extend(wrong.into_iter().map(|error| error.within(&schema_path)));
+                }
+            }
+        }
+        for (index, column) in list(&version["additionalPrinterColumns"]).enumerate() {
+            let json_path = string(&column["jsonPath"]);
+            if let Err(error) = JsonPath::parse(json_path) {
+                let path = format!("{path}.additionalPrinterColumns[{index}].jsonPath");
+                errors.push(FieldError::invalid(path, json_path, error));
+            }
+        }
+        if let Value::Object(scale) = &version["subresources"]["scale"] {
+            for field in ["specReplicasPath", "statusReplicasPath"] {
+                let text = scale.get(field).map_or("", string);
+                if !text.starts_with('.') || text.contains('[') {
+                    let path = format!("{path}.subresources.scale.{field}");
+                    let detail = "should be a json path without the array notation";
+                    errors.push(FieldError::invalid(path, text, detail));
+                }
+            }
+        }
+    }
+    if versions(definition).filter(|version| version["storage"] == true).count() != 1 {
+        let detail = "must have exactly one version marked as storage version";
+        errors.push(FieldError::invalid("spec.versions", definition["spec"]["versions"].clone(), detail));
+    }
+    errors
+}
+
+/// The kinds that a stored definition brings, one a served version. A version whose schema an earlier release of
+/// this program accepted and this one does not is left out, with a word in the log.
+pub(crate) fn kinds(definition: &Value) -> Vec<Kind> {
+    let spec = &definition["spec"];
+    let names = &spec["names"];
+    let group = string(&spec["group"]);
+    let plural = string(&names["plural"]);
+    let stored_version = versions(definition).find(|version| version["storage"] == true);
+    let stored_as = api_version(group, stored_version.map_or("", |version| string(&version["name"])));
+    let texts = |value: &Value| list(value).filter_map(Value::as_str).map(str::to_owned).collect::<Vec<_>>();
+    versions(definition)
+        .filter(|version| version["served"] == true)
+        .filter_map(|version| {
+            let source = &version["schema"]["openAPIV3Schema"];
+            let compiled = match Structural::compile(source) {
+                Ok(compiled) => compiled,
+                Err(errors) => {
+                    let error = errors.first().map(ToString::to_string);
+                    tracing::error!(%plural, group, ?error, "a stored definition cannot be served");
+                    return None;
+                }
+            };
+            let subresources = &version["subresources"];
+            let version_name = string(&version["name"]);
+            let kind = string(&names["kind"]);
+            let deprecation = (version["deprecated"] == true).then(|| {
+                let default = || format!("{}/{version_name} {kind} is deprecated", group);
+                version["deprecationWarning"].as_str().map_or_else(default, str::to_owned)
+            });
+            Some(Kind {
+                group: group.to_owned(),
+                version: version_name.to_owned(),
+                kind: kind.to_owned(),
+                list_kind: string(&names["listKind"]).to_owned(),
+                plural: plural.to_owned(),
+                singular: string(&names["singular"]).to_owned(),
+                short_names: texts(&names["shortNames"]),
+                categories: texts(&names["categories"]),
+                namespaced: spec["scope"] == "Namespaced",
+                storage: format!("{group}/{plural}").into(),
+                stored_as: stored_as.clone(),
+                review: false,
+                status: subresources["status"].is_object(),
+                scale: scale(&subresources["scale"]),
+                generation: true,
+                schema: Schema::Custom { compiled: Arc::new(compiled), source: Arc::new(source.clone()) },
+                columns: printer_columns(&version["additionalPrinterColumns"]),
+                selectable: list(&version["selectableFields"])
+                    .filter_map(|field| field["jsonPath"].as_str())
+                    .map(|path| path.trim_start_matches('.').to_owned())
+                    .collect(),
+                custom: true,
+                terminating: meta::is_deleting(definition),
+                deprecation,
+            })
+        })
+        .collect()
+}
+
+fn scale(declared: &Value) -> Option<Scale> {
+    let path = declared["specReplicasPath"].as_str()?;
+    Some(Scale {
+        spec_replicas: path.trim_start_matches('.').split('.').map(str::to_owned).collect(),
+        status_replicas: JsonPath::parse(declared["statusReplicasPath"].as_str()?).ok()?,
+        selector: declared["labelSelectorPath"].as_str().and_then(|path| JsonPath::parse(path).ok()),
+    })
+}
+
+fn printer_columns(declared: &Value) -> Vec<Column> {
+    let mut columns = vec![columns::name_column()];
+    for column in list(declared) {
+        let Ok(path) = JsonPath::parse(string(&column["jsonPath"])) else { continue };
+        columns.push(Column {
+            name: string(&column["name"]).to_owned(),
+            kind: string(&column["type"]).to_owned(),
+            format: string(&column["format"]).to_owned(),
+            description: string(&column["description"]).to_owned(),
+            priority: column["priority"].as_i64().unwrap_or(0),
+            cell: Cell::Path(path),
+        });
+    }
+    if columns.len() == 1 { columns::default_columns() } else { columns }
+}
+
+fn string(value: &Value) -> &str {
+    value.as_str().unwrap_or("")
+}
+
+fn list(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}

@@ -1,0 +1,356 @@
+//! What a cluster does without being asked: garbage collection by owner, the end of namespaces and of custom
+//! resource definitions, what new namespaces are furnished with, and the expiry of events.
+//!
+//! One task follows all changes. What it does depends on the state alone, not on the change that woke it, so that
+//! work cut short by a crash is found again by the first look at everything.
+
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::builtin::{self, NAMESPACE_FINALIZER};
+use super::crd::CLEANUP_FINALIZER;
+use super::delete::{self, DeleteOptions, FOREGROUND, ORPHAN,};
+use super::kinds::{DEFINITIONS, EVENTS, NAMESPACES};
+use super::status::Failure;
+use super::write;
+use super::{Api, Target, meta};
+use crate::engine::{Event, EventKind, Key, Memory, Stored};
+
+/// How often expired events are looked for, and how long to wait after a failure.
+const PERIOD: Duration = Duration::from_secs(60);
+const BACKOFF: Duration = Duration::from_secs(1);
+
+/// Runs until the engine closes.
+pub(crate) async fn housekeeping(api: Arc<Api>, event_ttl: Duration) {
+    let mut work = Work::everything(&api);
+    let mut tail = api.engine().tail(api.engine().read(Memory::revision));
+    let mut expiry = tokio::time::interval(PERIOD);
+    loop {
+        work = work.run(&api).await;
+        if !work.is_empty() {
+            tokio::time::sleep(BACKOFF).await;
+            continue;
+        }
+        tokio::select! {
+            events = tail.next() => match events {
+                Ok(Some(events)) => work.note(&events),
+                Ok(None) => return,
+                // More has changed than is remembered: look at everything again.
+                Err(_) => {
+                    tail = api.engine().tail(api.engine().read(Memory::revision));
+                    work = Work::everything(&api);
+                }
+            },
+            _ = expiry.tick() => expire_events(&api, event_ttl).await,
+        }
+    }
+}
+
+/// What may have to be done.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Work {
+    /// Namespaces to furnish, to empty or to end.
+    namespaces: BTreeSet<String>,
+    /// Definitions that may be ending.
+    definitions: BTreeSet<String>,
+    /// Objects that may be waiting for their dependents.
+    owners: BTreeSet<Key>,
+    /// Owners, by uid, that are gone or that a dependent has left.
+    gone: HashSet<String>,
+    /// Objects whose owners may never have existed.
+    dependents: BTreeSet<Key>,
+}
+
+impl Work {
+    /// All that could be left over from before.
+    fn everything(api: &Api) -> Self {
+        let mut work = Work::default();
+        api.engine().read(|memory| memory.all().for_each(|(key, stored)| work.note_object(key, &stored.value)));
+        work
+    }
+
+    fn is_empty(&self) -> bool {
+        *self == Work::default()
+    }
+
+    fn note(&mut self, events: &[Arc<Event>]) {
+        for event in events {
+            if event.kind == EventKind::Deleted {
+                self.gone.insert(meta::string(&event.object, "uid").to_owned());
+                self.note_departure(event);
+            } else {
+                self.note_object(&event.key, &event.object);
+                let references = |object: &Value| object["metadata"]["ownerReferences"].clone();
+                let before = event.previous.as_ref().filter(|before| references(&before.value).is_array());
+                // What lets go of an owner may be the last that it has waited for.
+                self.note_owners_of(before.filter(|before| references(&before.value) != references(&event.object)));
+            }
+        }
+    }
+
+    fn note_object(&mut self, key: &Key, object: &Value) {
+        match &*key.resource {
+            NAMESPACES => drop(self.namespaces.insert(key.name.clone())),
+            DEFINITIONS if meta::is_deleting(object) => drop(self.definitions.insert(key.name.clone())),
+            _ => {}
+        }
+        if meta::is_deleting(object) && meta::finalizers(object).any(|name| name == FOREGROUND || name == ORPHAN) {
+            self.owners.insert(key.clone());
+        }
+        if object["metadata"]["ownerReferences"].is_array() {
+            self.dependents.insert(key.clone());
+        }
+    }
+
+    /// The last object of a namespace or a definition lets it end, and a dependent its owner.
+    fn note_departure(&mut self, event: &Event) {
+        if !event.key.namespace.is_empty() {
+            self.namespaces.insert(event.key.namespace.clone());
+        }
+        if let Some((group, plural)) = event.key.resource.split_once('/') {
+            self.definitions.insert(format!("{plural}.{group}"));
+        }
+        self.note_owners_of(event.previous.as_ref());
+    }
+
+    fn note_owners_of(&mut self, object: Option<&Stored>) {
+        let owners = object.into_iter().flat_map(|stored| owners(&stored.value));
+        self.gone.extend(owners.map(str::to_owned));
+    }
+
+    /// Does all of it; returns what failed and must be tried again.
+    async fn run(self, api: &Api) -> Self {
+        let mut left = Work::default();
+        for name in self.namespaces {
+            if failed(tend_namespace(api, &name).await, "namespace", &name) {
+                left.namespaces.insert(name);
+            }
+        }
+        for name in self.definitions {
+            if failed(end_definition(api, &name).await, "definition", &name) {
+                left.definitions.insert(name);
+            }
+        }
+        let (owners, dependents) = find_related(api, self.owners, &self.gone, self.dependents);
+        for key in dependents {
+            if failed(collect(api, &key).await, "dependent", &key.name) {
+                left.dependents.insert(key);
+            }
+        }
+        for key in owners {
+            if failed(release(api, &key).await, "owner", &key.name) {
+                left.owners.insert(key);
+            }
+        }
+        left
+    }
+}
+
+/// Whether to try again; says so in the log.
+fn failed(outcome: Result<(), Failure>, what: &str, name: &str) -> bool {
+    match outcome {
+        Ok(()) => false,
+        Err(failure) => {
+            tracing::warn!(?failure, what, name, "housekeeping failed and will be tried again");
+            true
+        }
+    }
+}
+
+/// Adds to the owners and dependents in question those that the uids in `gone` lead to: an owner that is there and
+/// waiting, and the objects that name it.
+fn find_related(
+    api: &Api,
+    mut owners_in_question: BTreeSet<Key>,
+    gone: &HashSet<String>,
+    mut dependents: BTreeSet<Key>,
+) -> (BTreeSet<Key>, BTreeSet<Key>) {
+    if !gone.is_empty() {
+        api.engine().read(|memory| {
+            for uid in gone {
+                if let Some((key, stored)) = memory.by_uid(uid)
+                    && meta::is_deleting(&stored.value)
+                {
+                    owners_in_question.insert(key.clone());
+                }
+            }
+            for (key, stored) in memory.all() {
+                if owners(&stored.value).any(|uid| gone.contains(uid)) {
+                    dependents.insert(key.clone());
+                }
+            }
+        });
+    }
+    (owners_in_question, dependents)
+}
+
+fn owners(object: &Value) -> impl Iterator<Item = &str> {
+    let references = object["metadata"]["ownerReferences"].as_array();
+    references.into_iter().flatten().filter_map(|owner| owner["uid"].as_str())
+}
+
+/// The object at `key` as the target of a change by the server, with its present state.
+fn target_of(api: &Api, key: &Key) -> Option<(Target, Stored)> {
+    let stored = api.engine().read(|memory| memory.get(key).cloned())?;
+    let kind = Arc::clone(api.served().by_storage(&key.resource)?);
+    let namespace = (!key.namespace.is_empty()).then(|| key.namespace.clone());
+    Some((Target { kind, namespace, name: Some(key.name.clone()), subresource: None }, stored))
+}
+
+/// Deletes in the background; an object that is gone already is no failure.
+async fn discard(api: &Api, key: &Key) -> Result<(), Failure> {
+    let Some((target, stored)) = target_of(api, key) else { return Ok(()) };
+    let uid = meta::string(&stored.value, "uid");
+    if meta::is_deleting(&stored.value) && meta::is_held(&stored.value) {
+        return Ok(());
+    }
+    match delete::delete_object(api, &target, &key.name, &DeleteOptions::with_uid(uid)).await {
+        Err(failure) if failure.code() == StatusCode::NOT_FOUND => Ok(()),
+        deleted => deleted.map(|_| ()),
+    }
+}
+
+/// Furnishes a living namespace; empties one that is being deleted, and ends it when it is empty.
+async fn tend_namespace(api: &Api, name: &str) -> Result<(), Failure> {
+    let key = Key::new(&NAMESPACES.into(), "", name);
+    let Some((target, stored)) = target_of(api, &key) else { return Ok(()) };
+    if !meta::is_deleting(&stored.value) {
+        return builtin::furnish(api, name).await;
+    }
+    for content in contents(api, |key, _| key.namespace == name) {
+        discard(api, &content).await?;
+    }
+    if !contents(api, |key, _| key.namespace == name).is_empty() {
+        // Finalizers hold some of it. Its departure will bring us back.
+        return Ok(());
+    }
+    let finalize = Target { subresource: Some("finalize".to_owned()), ..target };
+    write::modify_by_server(api, &finalize, |namespace| {
+        let mut ended = namespace.clone();
+        ended["spec"]["finalizers"].as_array_mut()?.retain(|finalizer| finalizer != NAMESPACE_FINALIZER);
+        Some(ended)
+    })
+    .await
+}
+
+/// Deletes the objects of a definition that is being deleted, and lets it go when there are none.
+async fn end_definition(api: &Api, name: &str) -> Result<(), Failure> {
+    let key = Key::new(&DEFINITIONS.into(), "", name);
+    let Some((target, stored)) = target_of(api, &key) else { return Ok(()) };
+    if !meta::is_deleting(&stored.value) {
+        return Ok(());
+    }
+    let Some((plural, group)) = name.split_once('.') else { return Ok(()) };
+    let storage = format!("{group}/{plural}");
+    for instance in contents(api, |key, _| *key.resource == *storage) {
+        discard(api, &instance).await?;
+    }
+    if !contents(api, |key, _| *key.resource == *storage).is_empty() {
+        return Ok(());
+    }
+    drop_finalizer(api, &target, CLEANUP_FINALIZER).await
+}
+
+fn contents(api: &Api, choose: impl Fn(&Key, &Stored) -> bool) -> Vec<Key> {
+    api.engine().read(|memory| {
+        memory.all().filter(|(key, stored)| choose(key, stored)).map(|(key, _)| key.clone()).collect()
+    })
+}
+
+async fn drop_finalizer(api: &Api, target: &Target, finalizer: &str) -> Result<(), Failure> {
+    write::modify_by_server(api, target, |object| {
+        let mut released = object.clone();
+        meta::remove_finalizer(&mut released, finalizer);
+        Some(released)
+    })
+    .await
+}
+
+/// Deletes an object none of whose owners exists any more. An owner in another namespace does not count, nor
+/// does one that is itself waiting for this object to go.
+async fn collect(api: &Api, key: &Key) -> Result<(), Failure> {
+    let abandoned = api.engine().read(|memory| {
+        let stored = memory.get(key)?;
+        let mut owned = false;
+        for uid in owners(&stored.value) {
+            owned = true;
+            if let Some((owner, state)) = memory.by_uid(uid)
+                && (owner.namespace.is_empty() || owner.namespace == key.namespace)
+                && !waits_for_dependents(&state.value)
+            {
+                return Some(false);
+            }
+        }
+        Some(owned)
+    });
+    if abandoned == Some(true) { discard(api, key).await } else { Ok(()) }
+}
+
+fn waits_for_dependents(owner: &Value) -> bool {
+    meta::is_deleting(owner) && meta::finalizers(owner).any(|finalizer| finalizer == FOREGROUND)
+}
+
+/// Does for an owner that is being deleted what it waits for: deletes its dependents or sets them free.
+async fn release(api: &Api, key: &Key) -> Result<(), Failure> {
+    let Some((target, stored)) = target_of(api, key) else { return Ok(()) };
+    if !meta::is_deleting(&stored.value) {
+        return Ok(());
+    }
+    let uid = meta::string(&stored.value, "uid").to_owned();
+    let dependents = || contents(api, |_, stored| owners(&stored.value).any(|owner| owner == uid));
+    if meta::finalizers(&stored.value).any(|finalizer| finalizer == ORPHAN) {
+        for dependent in dependents() {
+            let Some((target, _)) = target_of(api, &dependent) else { continue };
+            write::modify_by_server(api, &target, |object| {
+                let mut freed = object.clone();
+                freed["metadata"]["ownerReferences"].as_array_mut()?.retain(|owner| owner["uid"] != uid.as_str());
+                Some(freed)
+            })
+            .await?;
+        }
+        drop_finalizer(api, &target, ORPHAN).await?;
+    }
+    if waits_for_dependents(&stored.value) {
+        for dependent in dependents() {
+            collect(api, &dependent).await?;
+        }
+        let blocking = contents(api, |_, stored| blocks(&stored.value, &uid));
+        if blocking.is_empty() {
+            drop_finalizer(api, &target, FOREGROUND).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether `object` demands that the owner outlives it.
+fn blocks(object: &Value, owner: &str) -> bool {
+    let references = object["metadata"]["ownerReferences"].as_array();
+    references
+        .into_iter()
+        .flatten()
+        .any(|reference| reference["uid"] == owner && reference["blockOwnerDeletion"] == true)
+}
+
+/// Deletes events that nobody has repeated for `ttl`.
+async fn expire_events(api: &Api, ttl: Duration) {
+    let now = Timestamp::now();
+    let expired = |stored: &Stored| {
+        let event = &stored.value;
+        let times = [
+            &event["series"]["lastObservedTime"],
+            &event["lastTimestamp"],
+            &event["eventTime"],
+            &event["metadata"]["creationTimestamp"],
+        ];
+        let last = times.into_iter().filter_map(|time| time.as_str()?.parse::<Timestamp>().ok()).max();
+        last.is_none_or(|last| u64::try_from(now.as_second() - last.as_second()).is_ok_and(|age| age > ttl.as_secs()))
+    };
+    for key in contents(api, |key, stored| &*key.resource == EVENTS && expired(stored)) {
+        failed(discard(api, &key).await, "event", &key.name);
+    }
+}

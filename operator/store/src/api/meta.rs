@@ -1,0 +1,212 @@
+//! `metadata`: what the server keeps there, and what clients may.
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+use crate::schema::FieldError;
+
+pub(crate) const LABEL_RULE: &str = "a lowercase RFC 1035 label must consist of lower case alphanumeric characters \
+     or '-', start with an alphabetic character, and end with an alphanumeric character";
+const SUBDOMAIN_RULE: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, \
+     '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for \
+     validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
+const QUALIFIED_RULE: &str = "name part must consist of alphanumeric characters, '-', '_' or '.', and must start \
+     and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for \
+     validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
+const LABEL_VALUE_RULE: &str = "a valid label must be an empty string or consist of alphanumeric characters, '-', \
+     '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or \
+     '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
+/// All annotations of an object together.
+const ANNOTATION_BYTES: usize = 256 << 10;
+
+/// Now, in the form of `metav1.Time`.
+pub(crate) fn now() -> String {
+    Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+pub(crate) fn string<'a>(object: &'a Value, field: &str) -> &'a str {
+    object["metadata"][field].as_str().unwrap_or("")
+}
+
+pub(crate) fn name(object: &Value) -> &str {
+    string(object, "name")
+}
+
+pub(crate) fn is_deleting(object: &Value) -> bool {
+    object["metadata"]["deletionTimestamp"].is_string()
+}
+
+pub(crate) fn finalizers(object: &Value) -> impl Iterator<Item = &str> {
+    object["metadata"]["finalizers"].as_array().into_iter().flatten().filter_map(Value::as_str)
+}
+
+/// Whether something keeps a deleted object: its finalizers, or those of a namespace's spec.
+pub(crate) fn is_held(object: &Value) -> bool {
+    let of_namespace = object["kind"] == "Namespace"
+        && object["apiVersion"] == "v1"
+        && object["spec"]["finalizers"].as_array().is_some_and(|finalizers| !finalizers.is_empty());
+    of_namespace || finalizers(object).next().is_some()
+}
+
+/// Adds a finalizer, if `condition` holds and it is not there.
+pub(crate) fn add_finalizer(object: &mut Value, finalizer: &str, condition: bool) {
+    if !condition || finalizers(object).any(|found| found == finalizer) {
+        return;
+    }
+    match object["metadata"]["finalizers"].as_array_mut() {
+        Some(finalizers) => finalizers.push(finalizer.into()),
+        None => object["metadata"]["finalizers"] = Value::from(vec![finalizer]),
+    }
+}
+
+pub(crate) fn remove_finalizer(object: &mut Value, finalizer: &str) {
+    if let Some(finalizers) = object["metadata"]["finalizers"].as_array_mut() {
+        finalizers.retain(|found| found != finalizer);
+    }
+    normalize(object);
+}
+
+/// Drops what `metav1.ObjectMeta` does not write: empty lists and maps, nulls, empty strings.
+pub(crate) fn normalize(object: &mut Value) {
+    let Some(metadata) = object["metadata"].as_object_mut() else { return };
+    metadata.retain(|_, value| match value {
+        Value::Null => false,
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(fields) => !fields.is_empty(),
+        Value::String(text) => !text.is_empty(),
+        _ => true,
+    });
+}
+
+/// Whether `object` is a JSON object with, if any, an object as `metadata`; adds an empty one if there is none.
+pub(crate) fn has_shape(object: &mut Value) -> bool {
+    let Value::Object(fields) = object else { return false };
+    let metadata = fields.entry("metadata").or_insert(Value::Null);
+    if metadata.is_null() {
+        *metadata = Value::Object(Map::new());
+    }
+    metadata.is_object()
+}
+
+/// Sets a field of `metadata`, or removes it if there is no value.
+pub(crate) fn set(object: &mut Value, field: &str, value: Option<Value>) {
+    let Some(metadata) = object["metadata"].as_object_mut() else { return };
+    match value {
+        Some(value) if !value.is_null() => drop(metadata.insert(field.to_owned(), value)),
+        _ => drop(metadata.shift_remove(field)),
+    }
+}
+
+/// What is wrong with names, labels, annotations, finalizers and owners.
+pub(crate) fn validate(object: &Value, namespaced: bool, strict_name: bool) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    let metadata = &object["metadata"];
+    let name = name(object);
+    if name.is_empty() {
+        errors.push(FieldError::required("metadata.name", "name or generateName is required"));
+    } else if strict_name && !is_subdomain(name) {
+        errors.push(FieldError::invalid("metadata.name", name, SUBDOMAIN_RULE));
+    } else if name.contains(['/', '%']) || matches!(name, "." | "..") {
+        errors.push(FieldError::invalid("metadata.name", name, "may not contain '/' or '%', nor be '.' or '..'"));
+    }
+    if !namespaced && metadata["namespace"].is_string() {
+        errors.push(FieldError::forbidden("metadata.namespace", "not allowed on this type"));
+    }
+    for (key, value) in metadata["labels"].as_object().into_iter().flatten() {
+        if !is_qualified(key) {
+            errors.push(FieldError::invalid("metadata.labels", key.as_str(), QUALIFIED_RULE));
+        }
+        if !value.as_str().is_some_and(is_label_value) {
+            errors.push(FieldError::invalid("metadata.labels", value.clone(), LABEL_VALUE_RULE));
+        }
+    }
+    let mut size = 0;
+    for (key, value) in metadata["annotations"].as_object().into_iter().flatten() {
+        size += key.len() + value.as_str().map_or(0, str::len);
+        if !is_qualified(&key.to_lowercase()) {
+            errors.push(FieldError::invalid("metadata.annotations", key.as_str(), QUALIFIED_RULE));
+        }
+    }
+    if size > ANNOTATION_BYTES {
+        let kind = crate::schema::FieldErrorKind::TooLong;
+        let detail = format!("may not be more than {ANNOTATION_BYTES} bytes");
+        errors.push(FieldError::new("metadata.annotations", kind, "", detail));
+    }
+    for (index, finalizer) in finalizers(object).enumerate() {
+        if !is_qualified(finalizer) {
+            let path = format!("metadata.finalizers[{index}]");
+            errors.push(FieldError::invalid(path, finalizer, QUALIFIED_RULE));
+        }
+    }
+    let mut controllers = 0;
+    for (index, owner) in metadata["ownerReferences"].as_array().into_iter().flatten().enumerate() {
+        for field in ["apiVersion", "kind", "name", "uid"] {
+            if owner[field].as_str().unwrap_or("").is_empty() {
+                let path = format!("metadata.ownerReferences[{index}].{field}");
+                errors.push(FieldError::required(path, "must not be empty"));
+            }
+        }
+        controllers += usize::from(owner["controller"] == true);
+    }
+    if controllers > 1 {
+        let detail = "Only one reference can have Controller set to true";
+        errors.push(FieldError::invalid("metadata.ownerReferences", metadata["ownerReferences"].clone(), detail));
+    }
+    errors
+}
+
+/// RFC 1123 subdomain.
+pub(crate) fn is_subdomain(text: &str) -> bool {
+    text.len() <= 253 && text.split('.').all(|part| is_dns_part(part, char::is_alphanumeric))
+}
+
+/// RFC 1035 label.
+pub(crate) fn is_label(text: &str) -> bool {
+    text.len() <= 63 && is_dns_part(text, char::is_alphabetic)
+}
+
+fn is_dns_part(text: &str, first: fn(char) -> bool) -> bool {
+    text.starts_with(first)
+        && !text.ends_with('-')
+        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+}
+
+/// `name` or `prefix/name`, the prefix being a DNS subdomain.
+fn is_qualified(text: &str) -> bool {
+    let (prefix, name) = match text.split_once('/') {
+        Some((prefix, name)) => (Some(prefix), name),
+        None => (None, text),
+    };
+    prefix.is_none_or(is_subdomain) && !name.is_empty() && is_label_value(name)
+}
+
+fn is_label_value(text: &str) -> bool {
+    let edge = |c: char| c.is_ascii_alphanumeric();
+    text.is_empty()
+        || (text.len() <= 63
+            && text.starts_with(edge)
+            && text.ends_with(edge)
+            && text.chars().all(|c| edge(c) || matches!(c, '-' | '_' | '.')))
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::json;
+
+    use super::*;
+
+    #[rstest]
+    #[case(json!({"name": "a.b-c"}), &[])]
+    #[case(json!({}), &["metadata.name"])]
+    #[case(json!({"name": "A"}), &["metadata.name"])]
+    #[case(json!({"name": "a", "labels": {"x/y": "v", "bad key": "v"}}), &["metadata.labels"])]
+    #[case(json!({"name": "a", "labels": {"x": "-"}}), &["metadata.labels"])]
+    #[case(json!({"name": "a", "finalizers": ["x.io/ok", "no no"]}), &["metadata.finalizers[1]"])]
+    #[case(json!({"name": "a", "ownerReferences": [{"apiVersion": "v1", "kind": "A", "name": "x"}]}),
+        &["metadata.ownerReferences[0].uid"])]
+    fn validates(#[case] metadata: Value, #[case] paths: &[&str]) {
+        let errors = validate(&json!({"metadata": metadata}), true, true);
+        assert_eq!(errors.iter().map(|error| error.path.as_str()).collect::<Vec<_>>(), paths);
+    }
+}

@@ -1,0 +1,30 @@
+//! Reviews: who am I, and may I? Whoever is let in may do everything.
+
+use http::{Response, StatusCode};
+use serde_json::{Value, json};
+
+use super::kinds::Kind;
+use super::negotiate::object_format;
+use super::status::Failure;
+use super::{Call, ResponseBody, body};
+
+pub(crate) fn answer(kind: &Kind, call: &Call) -> Result<Response<ResponseBody>, Failure> {
+    object_format(&call.headers, &call.query)?;
+    let mut review = body::decode(&call.headers, &call.body)?;
+    let Value::Object(fields) = &mut review else {
+        return Err(Failure::bad_request("the object provided is unrecognized: it must be an object"));
+    };
+    let status = match kind.kind.as_str() {
+        "SelfSubjectReview" => json!({"userInfo": {"username": call.user.name, "groups": call.user.groups}}),
+        "SelfSubjectRulesReview" => json!({
+            "resourceRules": [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}],
+            "nonResourceRules": [{"verbs": ["*"], "nonResourceURLs": ["*"]}],
+            "incomplete": false,
+        }),
+        _ => json!({"allowed": true, "reason": "everyone who is authenticated may do everything"}),
+    };
+    fields.insert("apiVersion".to_owned(), kind.api_version().into());
+    fields.insert("kind".to_owned(), kind.kind.as_str().into());
+    fields.insert("status".to_owned(), status);
+    Ok(super::json(StatusCode::CREATED, &review))
+}

@@ -1,0 +1,86 @@
+//! The scale subresource: `autoscaling/v1` Scale as a view of the replicas of an object.
+
+use http::{Method, Response, StatusCode};
+use serde_json::{Map, Value, json};
+
+use super::kinds::Scale;
+use super::negotiate::object_format;
+use super::status::Failure;
+use super::{Api, Call, ResponseBody, Target, body, meta, read, write};
+use crate::patch;
+use crate::schema::FieldError;
+
+pub(crate) async fn answer(api: &Api, target: &Target, call: &Call) -> Result<Response<ResponseBody>, Failure> {
+    object_format(&call.headers, &call.query)?;
+    let scale = target.kind.scale.as_ref().ok_or_else(Failure::no_such_path)?;
+    let name = target.name.as_deref().unwrap_or("");
+    let live = read::find(api, target, name)?;
+    let shown = show(scale, &live.value);
+    let wanted = match call.method {
+        Method::GET => return Ok(super::json(StatusCode::OK, &shown)),
+        Method::PUT => body::decode(&call.headers, &call.body)?,
+        Method::PATCH => {
+            let document: Value = serde_json::from_slice(&call.body)
+                .map_err(|error| Failure::bad_request(format!("error decoding patch: {error}")))?;
+            match body::media_type(&call.headers) {
+                "application/merge-patch+json" | "application/strategic-merge-patch+json" => {
+                    patch::merge_patch(&shown, &document)
+                }
+                "application/json-patch+json" => patch::json_patch(&shown, &document),
+                _ => {
+                    let accepted = "application/json-patch+json, application/merge-patch+json";
+                    return Err(Failure::unsupported_media_type(accepted));
+                }
+            }
+            .map_err(|error| write::patch_failure(target, error))?
+        }
+        _ => return Err(Failure::no_such_method()),
+    };
+    let replicas = match wanted["spec"].get("replicas") {
+        None => 0,
+        Some(replicas) => replicas.as_i64().filter(|count| *count >= 0).ok_or_else(|| {
+            let detail = "must be greater than or equal to 0";
+            let error = FieldError::invalid("spec.replicas", replicas.clone(), detail);
+            Failure::invalid_kind("Scale", "autoscaling", name, &[error])
+        })?,
+    };
+    let mut change = json!(replicas);
+    for field in scale.spec_replicas.iter().rev() {
+        change = Value::Object(Map::from_iter([(field.clone(), change)]));
+    }
+    let version = meta::string(&wanted, "resourceVersion");
+    if !version.is_empty() && (call.method == Method::PUT || version != live.revision.to_string()) {
+        change["metadata"] = json!({"resourceVersion": version});
+    }
+    let main = Target {
+        kind: std::sync::Arc::clone(&target.kind),
+        namespace: target.namespace.clone(),
+        name: target.name.clone(),
+        subresource: None,
+    };
+    let changed = write::merge_into(api, &main, call, &change).await?;
+    Ok(super::json(StatusCode::OK, &show(scale, &changed)))
+}
+
+fn show(scale: &Scale, object: &Value) -> Value {
+    let metadata = &object["metadata"];
+    let mut shown = Map::new();
+    for field in ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"] {
+        if let Some(value) = metadata.get(field) {
+            shown.insert(field.to_owned(), value.clone());
+        }
+    }
+    let replicas = scale.spec_replicas.iter().try_fold(object, |value, field| value.get(field));
+    let first = |path: &super::jsonpath::JsonPath| path.find(object).first().map(|value| (*value).clone());
+    let mut status = json!({"replicas": first(&scale.status_replicas).unwrap_or_else(|| 0.into())});
+    if let Some(selector) = scale.selector.as_ref().and_then(first) {
+        status["selector"] = selector;
+    }
+    json!({
+        "kind": "Scale",
+        "apiVersion": "autoscaling/v1",
+        "metadata": shown,
+        "spec": {"replicas": replicas.and_then(Value::as_i64).unwrap_or(0)},
+        "status": status,
+    })
+}

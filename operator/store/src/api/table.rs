@@ -1,0 +1,100 @@
+//! The forms in which objects are presented: whole, as metadata, as rows of a table.
+
+use std::borrow::Cow;
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use super::convert;
+use super::kinds::Kind;
+use super::negotiate::{Format, Include};
+
+/// One object, in the kind's version and the asked-for form.
+pub(crate) fn present<'a>(format: Format, kind: &Kind, stored: &'a Value, headers: bool) -> Cow<'a, Value> {
+    match format {
+        Format::Whole => convert::from_stored(kind, stored),
+        Format::Metadata => Cow::Owned(metadata_only(stored)),
+        Format::Table(include) => {
+            let metadata = json!({"resourceVersion": stored["metadata"]["resourceVersion"]});
+            Cow::Owned(table(kind, include, &[stored], metadata, headers))
+        }
+    }
+}
+
+/// A list; `metadata` is its ListMeta.
+pub(crate) fn present_list<'a>(
+    format: Format,
+    kind: &Kind,
+    stored: impl Iterator<Item = &'a Value>,
+    metadata: Value,
+) -> Vec<u8> {
+    let (api_version, list_kind, items): (_, _, Vec<Cow<'_, Value>>) = match format {
+        Format::Table(include) => {
+            let objects: Vec<&Value> = stored.collect();
+            return table(kind, include, &objects, metadata, true).to_string().into_bytes();
+        }
+        Format::Whole => (
+            kind.api_version(),
+            kind.list_kind.as_str(),
+            stored.map(|object| convert::from_stored(kind, object)).collect(),
+        ),
+        Format::Metadata => (
+            "meta.k8s.io/v1".to_owned(),
+            "PartialObjectMetadataList",
+            stored.map(|object| Cow::Owned(metadata_only(object))).collect(),
+        ),
+    };
+    // Written piece by piece: a list of thousands of objects need not be copied first.
+    let head = json!({"kind": list_kind, "apiVersion": api_version, "metadata": metadata}).to_string();
+    let mut text = head.into_bytes();
+    text.pop();
+    text.extend_from_slice(b",\"items\":[");
+    for (index, item) in items.iter().enumerate() {
+        if index > 0 {
+            text.push(b',');
+        }
+        text.extend_from_slice(item.to_string().as_bytes());
+    }
+    text.extend_from_slice(b"]}");
+    text
+}
+
+fn metadata_only(stored: &Value) -> Value {
+    json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": stored["metadata"]})
+}
+
+fn table(kind: &Kind, include: Include, stored: &[&Value], metadata: Value, headers: bool) -> Value {
+    let now = Timestamp::now();
+    let rows: Vec<Value> = stored
+        .iter()
+        .map(|object| {
+            let cells: Vec<Value> = kind.columns.iter().map(|column| column.render(object, now)).collect();
+            let mut row = json!({"cells": cells});
+            match include {
+                Include::Nothing => {}
+                Include::Metadata => row["object"] = metadata_only(object),
+                Include::Object => row["object"] = convert::from_stored(kind, object).into_owned(),
+            }
+            row
+        })
+        .collect();
+    let mut table = Map::new();
+    table.insert("kind".to_owned(), "Table".into());
+    table.insert("apiVersion".to_owned(), "meta.k8s.io/v1".into());
+    table.insert("metadata".to_owned(), metadata);
+    // In a watch only the first event has them.
+    let columns: Vec<Value> = if headers { kind.columns.iter().map(definition).collect() } else { Vec::new() };
+    table.insert("columnDefinitions".to_owned(), columns.into());
+    table.insert("rows".to_owned(), rows.into());
+    Value::Object(table)
+}
+
+fn definition(column: &super::columns::Column) -> Value {
+    json!({
+        "name": column.name,
+        "type": column.kind,
+        "format": column.format,
+        "description": column.description,
+        "priority": column.priority,
+    })
+}

@@ -1,0 +1,233 @@
+//! The one thread that changes anything.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use serde_json::Value;
+use tokio::sync::{mpsc, oneshot};
+
+use super::log::{Log, Row};
+use super::revision::Counter;
+use super::{Change, Event, EventKind, Expect, Key, Memory, Stored, Write, WriteError};
+use crate::Error;
+
+/// Writes that share one transaction at most.
+const BATCH: usize = 512;
+/// Superseded rows removed at a time: enough to keep up with writers, too few to keep them waiting.
+const COMPACTION: usize = 1024;
+
+type Answer = oneshot::Sender<Result<Stored, WriteError>>;
+
+pub(super) enum Request {
+    Write(Write, Answer),
+    Close,
+}
+
+/// Rows of the log that no longer matter once the history before the revision that superseded them is dropped.
+#[derive(Default)]
+pub(super) struct Dead {
+    /// (superseded at, row), ascending in the first.
+    rows: VecDeque<(u64, u64)>,
+}
+
+impl Dead {
+    /// Notes the rows that a change at `revision` makes superfluous: the one before it, and if it is a deletion,
+    /// in the end its own.
+    pub(super) fn superseded(&mut self, before: Option<&Stored>, kind: EventKind, revision: u64, durable: bool) {
+        let before = before.filter(|before| before.durable);
+        if let Some(before) = before {
+            self.rows.push_back((revision, before.revision));
+        }
+        let tombstone = match kind {
+            EventKind::Deleted => durable,
+            // An object that leaves the disk for memory is deleted there.
+            _ => !durable && before.is_some(),
+        };
+        if tombstone {
+            self.rows.push_back((revision, revision));
+        }
+    }
+
+    fn waiting(&self, floor: u64) -> bool {
+        self.rows.get(COMPACTION - 1).is_some_and(|(at, _)| *at <= floor)
+    }
+}
+
+pub(super) struct Writer {
+    log: Log,
+    counter: Counter,
+    dead: Dead,
+    memory: Arc<RwLock<Memory>>,
+    announce: tokio::sync::watch::Sender<u64>,
+}
+
+/// A change that passed its check and waits for the disk.
+struct Staged {
+    event: Event,
+    bytes: Vec<u8>,
+    answer: Answer,
+}
+
+impl Writer {
+    pub(super) fn new(
+        log: Log,
+        counter: Counter,
+        dead: Dead,
+        memory: Arc<RwLock<Memory>>,
+        announce: tokio::sync::watch::Sender<u64>,
+    ) -> Self {
+        Writer { log, counter, dead, memory, announce }
+    }
+
+    pub(super) fn run(mut self, mut requests: mpsc::Receiver<Request>) {
+        while let Some(first) = requests.blocking_recv() {
+            let mut batch = Vec::new();
+            let mut next = Some(first);
+            let mut closing = false;
+            while let Some(request) = next {
+                match request {
+                    Request::Write(write, answer) => batch.push((write, answer)),
+                    Request::Close => {
+                        closing = true;
+                        break;
+                    }
+                }
+                next = if batch.len() < BATCH { requests.try_recv().ok() } else { None };
+            }
+            self.commit(batch);
+            self.compact();
+            if closing {
+                return;
+            }
+        }
+    }
+
+    /// Commits all of `batch` that is allowed, or nothing; answers everyone afterwards.
+    fn commit(&mut self, batch: Vec<(Write, Answer)>) {
+        let mut staged = Vec::with_capacity(batch.len());
+        let mut refused = Vec::new();
+        // What the objects will be once the changes staged so far are committed.
+        let mut ahead: HashMap<Key, Option<Stored>> = HashMap::new();
+        for (write, answer) in batch {
+            match self.stage(write, &mut ahead) {
+                Ok((event, bytes)) => staged.push(Staged { event, bytes, answer }),
+                Err(error) => refused.push((answer, error)),
+            }
+        }
+        if !staged.is_empty() {
+            match self.persist(&staged) {
+                Ok(()) => self.publish(staged),
+                Err(error) => {
+                    tracing::error!(%error, writes = staged.len(), "could not write to the store's file");
+                    let error = Arc::new(error);
+                    for failed in staged {
+                        refused.push((failed.answer, WriteError::Storage(Arc::clone(&error))));
+                    }
+                }
+            }
+        }
+        // After the commit: whoever lost to a change in this very batch can read that change now.
+        for (answer, error) in refused {
+            // A caller that went away needs no answer; the same holds below.
+            let _ = answer.send(Err(error));
+        }
+    }
+
+    fn stage(
+        &mut self,
+        write: Write,
+        ahead: &mut HashMap<Key, Option<Stored>>,
+    ) -> Result<(Event, Vec<u8>), WriteError> {
+        let Write { key, expect, change, durable } = write;
+        let previous = match ahead.get(&key) {
+            Some(stored) => stored.clone(),
+            None => self.memory.read().unwrap_or_else(PoisonError::into_inner).get(&key).cloned(),
+        };
+        let allowed = match (expect, &previous) {
+            (Expect::Absent, None) => true,
+            (Expect::Revision(revision), Some(stored)) => stored.revision == revision,
+            _ => false,
+        };
+        if !allowed {
+            return Err(WriteError::Conflict);
+        }
+        let (mut value, kind) = match (change, &previous) {
+            (Change::Put(value), None) => (value, EventKind::Added),
+            (Change::Put(value), Some(_)) => (value, EventKind::Modified),
+            (Change::Delete(value), _) => (value, EventKind::Deleted),
+        };
+        let durable = match (kind, &previous) {
+            (EventKind::Deleted, Some(stored)) => stored.durable,
+            _ => durable,
+        };
+        let revision = self.counter.next();
+        if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
+            metadata.insert("resourceVersion".to_owned(), Value::String(revision.to_string()));
+        }
+        let bytes = serde_json::to_vec(&value).map_err(|error| Arc::new(Error::Unserializable(error)))?;
+        let object = Arc::new(value);
+        let next = (kind != EventKind::Deleted)
+            .then(|| Stored { revision, value: Arc::clone(&object), durable });
+        ahead.insert(key.clone(), next);
+        let size = bytes.len();
+        Ok((Event { revision, key, kind, object, previous, durable, size }, bytes))
+    }
+
+    /// Puts the durable ones of `staged` on disk. Those in memory only cost a flush once in a block of revisions.
+    fn persist(&mut self, staged: &[Staged]) -> Result<(), Error> {
+        let rows: Vec<Row<'_>> = staged
+            .iter()
+            // A memory-only change still has a row if it takes the place of a durable object: its deletion.
+            .filter_map(|Staged { event, bytes, .. }| {
+                let replaces = event.previous.as_ref().is_some_and(|previous| previous.durable);
+                let (kind, value): (_, &[u8]) = match (event.durable, replaces) {
+                    (true, _) => (event.kind, bytes),
+                    (false, true) => (EventKind::Deleted, b"null"),
+                    (false, false) => return None,
+                };
+                Some(Row { revision: event.revision, key: &event.key, kind, value })
+            })
+            .collect();
+        let reserve = self.counter.reservation();
+        if rows.is_empty() && reserve.is_none() {
+            return Ok(());
+        }
+        self.log.append(&rows, reserve)?;
+        if let Some(mark) = reserve {
+            self.counter.reserved(mark);
+        }
+        Ok(())
+    }
+
+    fn publish(&mut self, staged: Vec<Staged>) {
+        let mut answers = Vec::with_capacity(staged.len());
+        let revision = {
+            let mut memory = self.memory.write().unwrap_or_else(PoisonError::into_inner);
+            for Staged { event, answer, .. } in staged {
+                self.dead.superseded(event.previous.as_ref(), event.kind, event.revision, event.durable);
+                let (revision, durable) = (event.revision, event.durable);
+                answers.push((answer, Stored { revision, value: Arc::clone(&event.object), durable }));
+                memory.apply(event);
+            }
+            memory.revision()
+        };
+        self.announce.send_replace(revision);
+        for (answer, stored) in answers {
+            let _ = answer.send(Ok(stored));
+        }
+    }
+
+    /// Removes a bounded number of superseded rows, when there are enough of them to be worth a flush.
+    fn compact(&mut self) {
+        let floor = self.memory.read().unwrap_or_else(PoisonError::into_inner).floor(false);
+        if !self.dead.waiting(floor) {
+            return;
+        }
+        let rows: Vec<u64> = self.dead.rows.iter().take(COMPACTION).map(|(_, row)| *row).collect();
+        match self.log.compact(&rows, floor) {
+            Ok(()) => drop(self.dead.rows.drain(..rows.len())),
+            // The rows stay; they are tried again after the next commit.
+            Err(error) => tracing::warn!(%error, "could not compact the store's file"),
+        }
+    }
+}

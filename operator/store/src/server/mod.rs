@@ -1,0 +1,160 @@
+//! The API on a socket: TLS, authentication, and limits on what a client may take.
+
+mod auth;
+mod kubeconfig;
+mod private_file;
+mod tls;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::StreamExt as _;
+use http::{Request, Response};
+use http_body_util::{BodyExt as _, StreamBody};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use secrecy::SecretString;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+
+pub use self::auth::load_or_create_token;
+pub use self::kubeconfig::Kubeconfig;
+pub use self::tls::ServingIdentity;
+
+use self::auth::Authenticator;
+use crate::Error;
+use crate::api::{Api, Failure, LongRunning, ResponseBody, User};
+
+/// Connections at a time; more wait to be accepted.
+const CONNECTIONS: usize = 512;
+/// Requests at a time on one HTTP/2 connection; kube-apiserver's limit.
+const STREAMS: u32 = 100;
+/// For the TLS handshake, and for a request's head.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+const HEADERS: Duration = Duration::from_secs(15);
+/// Bytes of a request's head.
+const HEAD_BYTES: usize = 64 << 10;
+/// How often an idle HTTP/2 peer is asked whether it is still there, and how long it may take to say so.
+const PING: Duration = Duration::from_secs(30);
+const PONG: Duration = Duration::from_secs(15);
+/// How long requests under way may take to finish at shutdown.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// Paths that need no token: what probes and version checks use.
+const ANONYMOUS: [&str; 4] = ["/healthz", "/livez", "/readyz", "/version"];
+
+/// Serves until `shutdown`; then ends watches, lets other requests finish, and returns.
+pub(crate) async fn serve(
+    api: Arc<Api>,
+    listener: TcpListener,
+    identity: &ServingIdentity,
+    token: &SecretString,
+    shutdown: CancellationToken,
+) -> Result<(), Error> {
+    let acceptor = TlsAcceptor::from(Arc::new(identity.server_config()?));
+    let front = Arc::new(Front { api, authenticator: Authenticator::new(token), shutdown: shutdown.clone() });
+    let slots = Arc::new(Semaphore::new(CONNECTIONS));
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = async {
+            let slot = Arc::clone(&slots).acquire_owned().await;
+            (slot, listener.accept().await)
+        };
+        let (slot, stream) = tokio::select! {
+            () = shutdown.cancelled() => break,
+            accepted = accepted => accepted,
+            Some(_) = connections.join_next() => continue,
+        };
+        match stream {
+            Ok((stream, _)) => {
+                let (acceptor, front) = (acceptor.clone(), Arc::clone(&front));
+                connections.spawn(async move {
+                    serve_connection(stream, acceptor, front).await;
+                    drop(slot);
+                });
+            }
+            Err(error) => {
+                // The peer gave up, or descriptors ran out: neither is a reason to stop, the latter to slow down.
+                tracing::warn!(%error, "could not accept a connection");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+    let drained = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(DRAIN, drained).await.is_err() {
+        connections.shutdown().await;
+    }
+    Ok(())
+}
+
+async fn serve_connection(stream: TcpStream, acceptor: TlsAcceptor, front: Arc<Front>) {
+    // Watch events are small and must not wait for each other.
+    let _ = stream.set_nodelay(true);
+    let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await else {
+        tracing::debug!("a TLS handshake failed");
+        return;
+    };
+    let shutdown = front.shutdown.clone();
+    let service = service_fn(move |request| {
+        let front = Arc::clone(&front);
+        async move { Ok::<_, Infallible>(front.handle(request).await) }
+    });
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS).max_buf_size(HEAD_BYTES);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(u32::try_from(HEAD_BYTES).unwrap_or(u32::MAX))
+        .keep_alive_interval(PING)
+        .keep_alive_timeout(PONG);
+    let connection = builder.serve_connection(TokioIo::new(stream), service);
+    tokio::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = shutdown.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+/// Stands before the API: admits requests, and ends long answers at shutdown.
+struct Front {
+    api: Arc<Api>,
+    authenticator: Authenticator,
+    shutdown: CancellationToken,
+}
+
+impl Front {
+    async fn handle(&self, request: Request<Incoming>) -> Response<ResponseBody> {
+        let path = request.uri().path();
+        let user = if self.authenticator.admits(request.headers()) {
+            User::administrator()
+        } else if ANONYMOUS.contains(&path) || path.starts_with("/livez/") || path.starts_with("/readyz/") {
+            User::anonymous()
+        } else {
+            return Failure::unauthorized().into_response();
+        };
+        let response = Arc::clone(&self.api).handle(user, request).await;
+        if response.extensions().get::<LongRunning>().is_none() {
+            return response;
+        }
+        let shutdown = self.shutdown.clone();
+        response.map(|body| {
+            let frames = body.into_data_stream().take_until(shutdown.cancelled_owned());
+            StreamBody::new(frames.map(|data: Result<Bytes, Infallible>| data.map(hyper::body::Frame::data)))
+                .boxed_unsync()
+        })
+    }
+}

@@ -121,13 +121,13 @@ impl Migration {
         );
     }
 
-    /// Records that are none of homeport's business. Its own ownership records are TXT records of other names.
+    /// Records that are none of homeport's business: neither the one that it was told to change, nor the TXT records by
+    /// which it says what is its own.
     fn other_records(&self, records: &[String]) -> Vec<String> {
-        records
+        let others = records
             .iter()
-            .filter(|record| !record.starts_with("www."))
-            .cloned()
-            .collect()
+            .filter(|record| !record.starts_with("www.") && !record.contains("homeport"));
+        others.cloned().collect()
     }
 
     /// The zone is as it was before the migration.

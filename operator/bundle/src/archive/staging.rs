@@ -4,7 +4,7 @@
 //! run can tell the two apart, and removes what the dead have left.
 
 use std::ffi::OsString;
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -88,17 +88,25 @@ impl Destination {
             name.push(random_suffix());
             let path = self.parent.join(name);
             match create(&path) {
-                Ok(file) => {
-                    // Another run may have taken it for a leftover before it was locked.
-                    let locked = file.try_lock().is_ok() && is_same(&file, &path);
-                    if locked {
+                Ok(file) => match file.try_lock() {
+                    Ok(()) if is_same(&file, &path) => {
                         return Ok(Claim {
                             path,
                             file,
                             kept: false,
                         });
                     }
-                }
+                    // Where nothing can be locked, nobody can take it for a leftover either.
+                    Err(TryLockError::Error(_)) => {
+                        return Ok(Claim {
+                            path,
+                            file,
+                            kept: false,
+                        });
+                    }
+                    // Another run has just taken it for one.
+                    Ok(()) | Err(TryLockError::WouldBlock) => {}
+                },
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => last = error,
                 Err(error) => return Err(Error::io("create", &path, error)),
             }
@@ -121,8 +129,12 @@ struct Claim {
 
 impl Claim {
     fn rename_to(mut self, destination: &Destination) -> Result<()> {
-        fs::rename(&self.path, &destination.path)
-            .map_err(|error| Error::io("rename a partial file to", &destination.path, error))?;
+        let path = &destination.path;
+        fs::rename(&self.path, path).map_err(|error| match error.kind() {
+            // Another run was quicker.
+            std::io::ErrorKind::DirectoryNotEmpty => Error::DestinationExists { path: path.clone() },
+            _ => Error::io("rename a partial file to", path, error),
+        })?;
         self.kept = true;
         destination.sync_parent()
     }

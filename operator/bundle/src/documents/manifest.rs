@@ -228,7 +228,8 @@ impl Manifest {
 
     /// Parses a manifest, and refuses those of other formats and versions before it looks at anything else.
     pub fn from_json(content: &[u8]) -> Result<Self> {
-        let identity: Identity = super::parse(Self::PATH, content)?;
+        crate::strict_json::refuse_duplicate_keys(Self::PATH, content)?;
+        let identity: Identity = super::parse_unique(Self::PATH, content)?;
         if identity.format.as_ref().and_then(|format| format.as_str()) != Some(Self::FORMAT) {
             let found = identity
                 .format
@@ -241,7 +242,7 @@ impl Manifest {
             .and_then(|version| version.as_str())
             .unwrap_or_default();
         compatibility::check_version(version)?;
-        super::parse(Self::PATH, content)
+        super::parse_unique(Self::PATH, content)
     }
 
     /// The manifest as it stands in a bundle: indented JSON and a newline.

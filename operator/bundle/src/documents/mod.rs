@@ -185,8 +185,13 @@ impl Bundle {
 }
 
 /// Parses a document strictly: duplicate keys are refused.
-pub(crate) fn parse<T: DeserializeOwned>(path: &str, content: &[u8]) -> Result<T> {
+fn parse<T: DeserializeOwned>(path: &str, content: &[u8]) -> Result<T> {
     strict_json::refuse_duplicate_keys(path, content)?;
+    parse_unique(path, content)
+}
+
+/// Parses a document that is known to have no duplicate keys.
+fn parse_unique<T: DeserializeOwned>(path: &str, content: &[u8]) -> Result<T> {
     serde_json::from_slice(content).map_err(|error| Error::BadJson {
         file: path.to_owned(),
         reason: error.to_string(),

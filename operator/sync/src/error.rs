@@ -255,8 +255,8 @@ pub(crate) fn sqlstate_remedy(code: &str) -> &'static str {
         "28P01" | "28000" => "check the user, its password and the server's pg_hba.conf",
         "3D000" => "create the database or correct its name",
         "42501" => {
-            "grant the user what it lacks: to read every table on the source, to create schemas, tables and \
-             extensions on the target"
+            "grant the user what it lacks: to read every table on the source (and BYPASSRLS where tables have row \
+             security), to create schemas, tables and extensions on the target"
         }
         "53100" => "free disk space on that server; the next run continues where this one stopped",
         "53200" => "raise max_locks_per_transaction or the memory of that server",

@@ -35,6 +35,6 @@ mod throttle;
 pub use endpoint::{Endpoint, Side, Tls, TlsMode};
 pub use engine::{Engine, Plan, PlannedTable, Report, Verdict};
 pub use error::Error;
-pub use postgres::Postgres;
+pub use postgres::{Postgres, write_mark};
 pub use progress::{Phase, Progress};
 pub use task::{Selection, Task, Tuning};

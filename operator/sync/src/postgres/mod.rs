@@ -13,6 +13,7 @@ mod session;
 mod sql;
 mod state;
 mod tls;
+mod write_mark;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -34,6 +35,8 @@ use self::sql::{literal, qualified};
 use self::state::State;
 use crate::progress::Meter;
 use crate::{Engine, Error, Phase, Plan, PlannedTable, Progress, Report, Selection, Side, Task, Verdict};
+
+pub use self::write_mark::write_mark;
 
 /// Copies one PostgreSQL database into another.
 #[derive(Clone, Copy, Debug, Default)]
@@ -343,7 +346,8 @@ impl Sides {
                 }
                 continue;
             };
-            if !any {
+            let had_rows = known.verified.is_none_or(|checksum| checksum.rows() > 0);
+            if !any && had_rows {
                 *known = state::TableState::default();
             } else if known.verified.is_none() {
                 let ours: u64 = known.chunks.iter().map(|(_, checksum)| checksum.rows()).sum();

@@ -10,7 +10,8 @@ use tokio::process::Command;
 use super::archive::{self, Entry};
 use super::session::Version;
 use super::state::SCHEMA;
-use crate::{Endpoint, Error, Task, TlsMode};
+use crate::error::sqlstate_remedy;
+use crate::{Endpoint, Error, Side, Task, TlsMode};
 
 /// Folders in which packages of several versions lie side by side, with `*` for the version.
 const VERSIONED_FOLDERS: &[&str] = &[
@@ -49,7 +50,7 @@ pub(super) async fn schema(task: &Task, server: &Version, snapshot: &str) -> Res
         transient: false,
     })?;
     if !output.status.success() {
-        return Err(failure(&String::from_utf8_lossy(&output.stderr)));
+        return Err(failure(source, &String::from_utf8_lossy(&output.stderr)));
     }
     archive::parse(&output.stdout)
 }
@@ -124,8 +125,19 @@ fn system_authorities() -> Result<String, Error> {
     })
 }
 
-fn failure(stderr: &str) -> Error {
+fn failure(source: &Endpoint, stderr: &str) -> Error {
     let lines: Vec<&str> = stderr.lines().filter(|line| !line.contains("detail:")).collect();
+    if stderr.contains("permission denied") {
+        const INSUFFICIENT_PRIVILEGE: &str = "42501";
+        return Error::Database {
+            side: Side::Source,
+            endpoint: source.to_string(),
+            action: "reading the schema".into(),
+            message: lines.join("; "),
+            sqlstate: INSUFFICIENT_PRIVILEGE.into(),
+            remedy: sqlstate_remedy(INSUFFICIENT_PRIVILEGE),
+        };
+    }
     let transient = [
         "could not connect",
         "connection to server",
@@ -251,16 +263,19 @@ mod tests {
         assert_eq!(parse_version(text), major);
     }
 
-    #[tokio::test]
-    async fn a_missing_program_is_named_with_its_package() {
-        let endpoint = || Endpoint {
+    fn endpoint() -> Endpoint {
+        Endpoint {
             host: "db".into(),
             port: 5432,
             database: "shop".into(),
             user: "shop".into(),
             password: "secret".into(),
             tls: crate::Tls::default(),
-        };
+        }
+    }
+
+    #[tokio::test]
+    async fn a_missing_program_is_named_with_its_package() {
         let mut task = Task::new("shop", endpoint(), endpoint());
         task.tuning.client_tools = Some("/nonexistent".into());
         let error = find(
@@ -281,14 +296,16 @@ mod tests {
 
     #[test]
     fn only_connection_failures_are_tried_again() {
+        let failed = |stderr: &str| failure(&endpoint(), stderr);
         assert!(
-            failure("pg_dump: error: connection to server at \"db\" failed: Connection refused")
+            failed("pg_dump: error: connection to server at \"db\" failed: Connection refused")
                 .is_transient()
         );
-        assert!(!failure("pg_dump: error: permission denied for table users").is_transient());
-        assert!(
-            !failure("connection to server failed: FATAL: password authentication failed for user")
-                .is_transient()
+        assert!(!failed("connection to server failed: FATAL: password authentication failed").is_transient());
+        let denied = failed("pg_dump: error: query failed: ERROR:  permission denied for table users");
+        assert_eq!(
+            (denied.is_transient(), denied.reason()),
+            (false, "PermissionDenied")
         );
     }
 }

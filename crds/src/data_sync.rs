@@ -296,6 +296,10 @@ pub struct SyncTaskStatus {
     pub retries: i64,
     /// The verdict of the comparison of both sides.
     pub checksum: ChecksumVerdict,
+    /// The digest of what was asked for: what is copied, from where to where, in which mode, and the last
+    /// homeport.dev/reconcile-at. A task that is Done is not run again while it stays the same.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub input_digest: String,
     /// When the task began (RFC 3339).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<String>,

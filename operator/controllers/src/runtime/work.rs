@@ -119,6 +119,13 @@ where
         entries.get(key).map(Entry::state)
     }
 
+    /// The keys of the works that there are for an object, whatever their state.
+    pub fn keys_of<K: Managed>(&self, object: &K) -> Vec<WorkKey> {
+        let WorkKey { uid, .. } = WorkKey::new(object, "");
+        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.keys().filter(|key| key.uid == uid).cloned().collect()
+    }
+
     /// Stops the work of a key and waits for its end. Nothing where there is none.
     pub async fn cancel(&self, key: &WorkKey) {
         let removed = self
@@ -152,6 +159,11 @@ where
             let key = receiver.recv().await?;
             Some((reference(Some(key.namespace), &key.name), Some(receiver)))
         })
+    }
+
+    /// Whether there is work of this key and input, at its end or not.
+    pub fn runs_with(&self, key: &WorkKey, input: &str) -> bool {
+        self.input(key).is_some_and(|running| running == input)
     }
 
     fn input(&self, key: &WorkKey) -> Option<String> {

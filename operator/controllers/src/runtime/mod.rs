@@ -13,8 +13,8 @@ use std::sync::Arc;
 
 use kube::Client;
 
-pub(crate) use driver::dependents;
 pub use driver::{Outcome, Reconciler, Watches, drive};
+pub(crate) use driver::{dependents, reference};
 pub use failure::Failure;
 pub use managed::Managed;
 

@@ -365,3 +365,82 @@ fn is_project_name(name: &str) -> bool {
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     name.bytes().next().is_some_and(plain) && name.bytes().all(|b| plain(b) || b == b'-' || b == b'_')
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    /// Every field there is, and one that there is not.
+    const FULL: &str = r#"{
+        "version": "1.0.0", "format": "hprt", "created": "2024-01-15T10:30:00Z", "homeport_version": "0.5.0",
+        "source": {"provider": "aws", "region": "us-east-1", "account_id": "123456789012", "resource_count": 24,
+            "analyzed_at": "2024-01-15T10:25:00Z"},
+        "target": {"type": "docker-compose", "consolidation": true, "stack_count": 1},
+        "stacks": [{"name": "database", "type": "database", "services": ["postgres", "pgbouncer"],
+            "depends_on": [], "compose_file": "compose/database.yml", "resources_consolidated": 3,
+            "data_sync_required": true, "estimated_sync_size": "50GB"}],
+        "checksums": {
+            "compose/database.yml": "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},
+        "dependencies": {"docker": ">=20.10", "docker-compose": ">=2.0"},
+        "data_sync": {"total_estimated_size": "120GB", "databases": ["postgres:main"], "storage": ["s3:assets"],
+            "estimated_duration": "2h30m"},
+        "rollback": {"supported": true, "snapshot_required": true},
+        "later": {"fields": ["are", "kept"]}
+    }"#;
+
+    #[test]
+    fn every_field_comes_back() {
+        let manifest = Manifest::from_json(FULL.as_bytes()).unwrap();
+        assert_eq!(manifest.problems(), []);
+        let mut expected: serde_json::Value = serde_json::from_str(FULL).unwrap();
+        // An empty list of dependencies is not written.
+        expected["stacks"][0]
+            .as_object_mut()
+            .unwrap()
+            .remove("depends_on");
+        let written: serde_json::Value = serde_json::from_slice(&manifest.to_json().unwrap()).unwrap();
+        assert_eq!(written, expected);
+    }
+
+    #[test]
+    fn the_seal_covers_every_byte_but_its_own_digits() {
+        let mut manifest = Manifest::from_json(FULL.as_bytes()).unwrap();
+        let sealed = manifest.seal().unwrap();
+        assert!(Manifest::from_json(&sealed).unwrap().check_seal(&sealed).is_ok());
+        for at in 0..sealed.len() {
+            let mut changed = sealed.clone();
+            changed[at] ^= 1;
+            let noticed = Manifest::from_json(&changed).and_then(|manifest| {
+                // A flipped bit in the name of the entry leaves a manifest that claims to have no digest, but that
+                // then lists a file that the archive has not.
+                if manifest.covers_itself() {
+                    manifest.check_seal(&changed)
+                } else {
+                    Err(Error::ManifestMissing)
+                }
+            });
+            assert!(noticed.is_err(), "byte {at}");
+        }
+    }
+
+    #[test]
+    fn stacks_come_after_what_they_need() {
+        let stack = |name: &str, needs: &[&str]| Stack {
+            name: name.to_owned(),
+            depends_on: needs.iter().map(|need| (*need).to_owned()).collect(),
+            ..Stack::default()
+        };
+        let manifest = Manifest {
+            stacks: vec![stack("web", &["db"]), stack("db", &[])],
+            ..Manifest::default()
+        };
+        let order: Vec<&str> = manifest
+            .stacks_in_order()
+            .iter()
+            .map(|stack| stack.name.as_str())
+            .collect();
+        assert_eq!(order, ["db", "web"]);
+    }
+}

@@ -18,7 +18,10 @@ const JSON: &str = "application/json";
 const STATUS: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.Status";
 const DELETE_OPTIONS: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions";
 
-const PATCHES: &[&str] = &[
+const PATCHES: &[&str] =
+    &["application/apply-patch+yaml", "application/json-patch+json", "application/merge-patch+json"];
+/// kubectl reads here for which kinds it may send strategic merge patches; custom resources refuse them.
+const BUILT_IN_PATCHES: &[&str] = &[
     "application/apply-patch+yaml",
     "application/json-patch+json",
     "application/merge-patch+json",
@@ -112,10 +115,11 @@ struct Writer<'t> {
 impl Writer<'_> {
     /// The path of one object or of a subresource of it.
     fn item(&self, schema: &str, is_whole: bool) -> Value {
+        let patches = if self.served.schema.is_some() { PATCHES } else { BUILT_IN_PATCHES };
         let mut operations = vec![
             ("get", self.operation("get", "get", schema, None, READ)),
             ("put", self.operation("put", "put", schema, Some((schema, &[JSON])), WRITE)),
-            ("patch", self.operation("patch", "patch", schema, Some((PATCH_BODY, PATCHES)), PATCH)),
+            ("patch", self.operation("patch", "patch", schema, Some((PATCH_BODY, patches)), PATCH)),
         ];
         if is_whole {
             let delete = self.operation("delete", "delete", STATUS, Some((DELETE_OPTIONS, &[JSON])), DELETE);

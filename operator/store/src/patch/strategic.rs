@@ -214,10 +214,11 @@ mod tests {
         json!({"containers": [{"name": "b", "image": "2"}]}),
         json!({"containers": [{"name": "a", "image": "1"}, {"name": "b", "image": "2"}]})
     )]
-    #[case::appends_what_is_new(
+    // What is new goes before what only the server has: the places of the two cannot be compared.
+    #[case::adds_what_is_new(
         json!({"containers": [{"name": "a"}]}),
         json!({"containers": [{"name": "b", "env": [{"name": "X", "value": null}]}]}),
-        json!({"containers": [{"name": "a"}, {"name": "b", "env": [{"name": "X"}]}]})
+        json!({"containers": [{"name": "b", "env": [{"name": "X"}]}, {"name": "a"}]})
     )]
     #[case::deletes_an_item(
         json!({"containers": [{"name": "a"}, {"name": "b"}]}),

@@ -5,7 +5,7 @@ use kube_cel::cel::{
     parser::Expression,
 };
 
-use super::convert::unescape;
+use super::{TYPES, convert::unescape};
 use crate::schema::node::{Additional, Node, Type};
 
 /// Deeper expressions are refused: resolving, pricing and evaluating recurse.
@@ -33,7 +33,7 @@ const FUNCTIONS: &[&str] = &[
     "min", "minor", "optional.none", "optional.of", "optional.ofNonZeroValue", "or", "orValue", "patch",
     "prefixLength", "quantity", "replace", "reverse", "semver", "sets.contains", "sets.equivalent",
     "sets.intersects", "sign", "size", "slice", "sort", "split", "startsWith", "string", "strings.quote",
-    "sub", "substring", "sum", "timestamp", "trim", "uint", "upperAscii", "url", "validate", "value",
+    "sub", "substring", "sum", "timestamp", "trim", "type", "uint", "upperAscii", "url", "validate", "value",
 ];
 
 /// What is known of an expression's value.
@@ -67,32 +67,65 @@ pub(super) fn nesting(source: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// Refuses an expression that is too deep to be walked.
+pub(super) fn depth(expression: &Expression) -> Result<(), String> {
+    // Not recursive: what is measured here is whether recursion can be afforded.
+    let mut left = vec![(expression, 0_usize)];
+    while let Some((expression, depth)) = left.pop() {
+        if depth > MAX_DEPTH {
+            return Err(format!("the expression is nested more than {MAX_DEPTH} deep"));
+        }
+        let mut add = |below| left.push((below, depth + 1));
+        match &expression.expr {
+            Expr::Call(call) => call.target.as_deref().into_iter().chain(&call.args).for_each(add),
+            Expr::Select(select) => add(&select.operand),
+            Expr::List(list) => list.elements.iter().for_each(add),
+            Expr::Comprehension(comprehension) => [
+                &comprehension.iter_range,
+                &comprehension.accu_init,
+                &comprehension.loop_cond,
+                &comprehension.loop_step,
+                &comprehension.result,
+            ]
+            .into_iter()
+            .for_each(add),
+            Expr::Map(map) => {
+                for entry in &map.entries {
+                    if let EntryExpr::MapEntry(entry) = &entry.expr {
+                        add(&entry.key);
+                        add(&entry.value);
+                    }
+                }
+            }
+            Expr::Ident(_) | Expr::Literal(_) | Expr::Struct(_) | Expr::Unspecified => {}
+        }
+    }
+    Ok(())
+}
+
 /// Checks that every variable, field and function of an expression exists.
 pub(super) fn names(expression: &Expression, node: &Node, is_resource: bool) -> Result<(), String> {
     let this = Known::Schema { node, is_resource };
-    let mut scope: Scope<'_, '_> = vec![("self", this), ("oldSelf", Known::Nothing)];
-    infer(expression, &mut scope, 0).map(|_| ())
+    let mut scope: Scope<'_, '_> = TYPES.iter().map(|name| (*name, Known::Nothing)).collect();
+    scope.extend([("self", this), ("oldSelf", Known::Nothing)]);
+    infer(expression, &mut scope).map(|_| ())
 }
 
 fn infer<'s, 'n>(
     expression: &'s IdedExpr,
     scope: &mut Scope<'s, 'n>,
-    depth: usize,
 ) -> Result<Known<'n>, String> {
-    if depth > MAX_DEPTH {
-        return Err(format!("the expression is nested more than {MAX_DEPTH} deep"));
-    }
     match &expression.expr {
         Expr::Unspecified => Err("the expression is empty".to_owned()),
         Expr::Struct(_) => Err("messages cannot be constructed here".to_owned()),
         Expr::Literal(_) => Ok(Known::Nothing),
         Expr::Ident(name) => variable(name, scope),
-        Expr::Select(select) => field(select, scope, depth),
-        Expr::Call(call) => self::call(call, scope, depth),
-        Expr::Comprehension(comprehension) => self::comprehension(comprehension, scope, depth),
+        Expr::Select(select) => field(select, scope),
+        Expr::Call(call) => self::call(call, scope),
+        Expr::Comprehension(comprehension) => self::comprehension(comprehension, scope),
         Expr::List(list) => {
             for element in &list.elements {
-                infer(element, scope, depth + 1)?;
+                infer(element, scope)?;
             }
             Ok(Known::Nothing)
         }
@@ -100,8 +133,8 @@ fn infer<'s, 'n>(
             for entry in &map.entries {
                 match &entry.expr {
                     EntryExpr::MapEntry(entry) => {
-                        infer(&entry.key, scope, depth + 1)?;
-                        infer(&entry.value, scope, depth + 1)?;
+                        infer(&entry.key, scope)?;
+                        infer(&entry.value, scope)?;
                     }
                     EntryExpr::StructField(_) => return Err("messages cannot be constructed here".to_owned()),
                 }
@@ -123,9 +156,8 @@ fn variable<'n>(name: &str, scope: &Scope<'_, 'n>) -> Result<Known<'n>, String> 
 fn field<'s, 'n>(
     select: &'s SelectExpr,
     scope: &mut Scope<'s, 'n>,
-    depth: usize,
 ) -> Result<Known<'n>, String> {
-    let Known::Schema { node, is_resource } = infer(&select.operand, scope, depth + 1)? else {
+    let Known::Schema { node, is_resource } = infer(&select.operand, scope)? else {
         return Ok(Known::Nothing);
     };
     let name = unescape(&select.field);
@@ -147,7 +179,7 @@ fn field<'s, 'n>(
     }
 }
 
-fn call<'s, 'n>(call: &'s CallExpr, scope: &mut Scope<'s, 'n>, depth: usize) -> Result<Known<'n>, String> {
+fn call<'s, 'n>(call: &'s CallExpr, scope: &mut Scope<'s, 'n>) -> Result<Known<'n>, String> {
     let name = call.func_name.as_str();
     let is_operator = !name.chars().all(|c| c.is_alphanumeric());
     let mut qualified = None;
@@ -158,7 +190,7 @@ fn call<'s, 'n>(call: &'s CallExpr, scope: &mut Scope<'s, 'n>, depth: usize) -> 
         {
             qualified = Some(full);
         } else {
-            infer(target, scope, depth + 1)?;
+            infer(target, scope)?;
         }
     }
     if qualified.is_none() && !is_operator && !FUNCTIONS.contains(&name) {
@@ -175,7 +207,7 @@ fn call<'s, 'n>(call: &'s CallExpr, scope: &mut Scope<'s, 'n>, depth: usize) -> 
     }
     let mut known = Vec::with_capacity(call.args.len());
     for argument in &call.args {
-        known.push(infer(argument, scope, depth + 1)?);
+        known.push(infer(argument, scope)?);
     }
     // Of the operators only indexing leads further into the schema.
     match (name, known.first()) {
@@ -195,23 +227,22 @@ fn element(node: &Node) -> Known<'_> {
 fn comprehension<'s, 'n>(
     comprehension: &'s ComprehensionExpr,
     scope: &mut Scope<'s, 'n>,
-    depth: usize,
 ) -> Result<Known<'n>, String> {
-    let range = infer(&comprehension.iter_range, scope, depth + 1)?;
+    let range = infer(&comprehension.iter_range, scope)?;
     let item = match range {
         Known::Schema { node, .. } if node.items.is_some() => element(node),
         _ => Known::Nothing,
     };
-    infer(&comprehension.accu_init, scope, depth + 1)?;
+    infer(&comprehension.accu_init, scope)?;
     let outer = scope.len();
     scope.push((&comprehension.accu_var, Known::Nothing));
     scope.push((&comprehension.iter_var, item));
     if let Some(second) = &comprehension.iter_var2 {
         scope.push((second, Known::Nothing));
     }
-    infer(&comprehension.loop_cond, scope, depth + 1)?;
-    infer(&comprehension.loop_step, scope, depth + 1)?;
-    infer(&comprehension.result, scope, depth + 1)?;
+    infer(&comprehension.loop_cond, scope)?;
+    infer(&comprehension.loop_step, scope)?;
+    infer(&comprehension.result, scope)?;
     scope.truncate(outer);
     // A filtered list is still a list of the same items.
     Ok(Known::Nothing)

@@ -7,6 +7,7 @@
 mod check;
 mod convert;
 mod cost;
+mod optional;
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -15,7 +16,11 @@ use std::{
 
 use kube_cel::{
     KubeCelExt as _,
-    cel::{Context, Program, Value as CelValue, objects::OptionalValue},
+    cel::{
+        Context, Value as CelValue,
+        objects::OptionalValue,
+        parser::{Expression, Parser},
+    },
 };
 use serde_json::{Map, Value};
 
@@ -30,15 +35,47 @@ const MAX_RULE_CHARS: usize = 10_000;
 /// The longest message that a `messageExpression` may give.
 const MAX_MESSAGE_BYTES: usize = 5 * 1024;
 
-static FUNCTIONS: LazyLock<Context<'static>> = LazyLock::new(|| Context::default().with_all());
+/// Every function there is, and the types that `type()` can give.
+static FUNCTIONS: LazyLock<Context<'static>> = LazyLock::new(|| {
+    let mut context = Context::default().with_all();
+    context.add_function("type", type_of);
+    for name in TYPES {
+        context.add_variable_from_value(*name, type_value(name));
+    }
+    context
+});
+
+/// The types of the language, by the names that a rule compares `type(self.port)` with.
+const TYPES: &[&str] =
+    &["bool", "bytes", "double", "int", "list", "map", "null_type", "string", "type", "uint"];
+
+fn type_of(value: CelValue) -> String {
+    type_value(match value {
+        CelValue::Bool(_) => "bool",
+        CelValue::Bytes(_) => "bytes",
+        CelValue::Float(_) => "double",
+        CelValue::Int(_) => "int",
+        CelValue::List(_) => "list",
+        CelValue::Map(_) => "map",
+        CelValue::Null => "null_type",
+        CelValue::String(_) => "string",
+        CelValue::UInt(_) => "uint",
+        _ => "other",
+    })
+}
+
+/// The interpreter has no values that are types; a text that no object holds stands for one.
+fn type_value(name: &str) -> String {
+    format!("\u{0}type {name}")
+}
 
 /// A compiled rule.
 #[derive(Debug)]
 pub(crate) struct Rule {
     source: String,
-    program: Program,
+    program: Expression,
     message: String,
-    message_program: Option<Program>,
+    message_program: Option<Expression>,
     /// The path of the field that is at fault, relative to the rule's own.
     field_path: String,
     kind: FieldErrorKind,
@@ -127,17 +164,19 @@ fn reason_kind(reason: &str) -> Option<FieldErrorKind> {
 }
 
 /// Parses an expression and resolves its names. The error is one line.
-fn parse(source: &str, node: &Node, is_resource: bool) -> Result<Program, String> {
+fn parse(source: &str, node: &Node, is_resource: bool) -> Result<Expression, String> {
     if source.chars().count() > MAX_RULE_CHARS {
         return Err(format!("the expression is longer than {MAX_RULE_CHARS} characters"));
     }
     check::nesting(source)?;
     // The parser is generated code of a young crate; a panic in it is the expression's fault, not ours.
-    let program = catch_unwind(|| Program::compile(source))
+    let mut expression = catch_unwind(|| Parser::new().enable_optional_syntax(true).parse(source))
         .map_err(|_| "the expression cannot be parsed".to_owned())?
         .map_err(|errors| one_line(&errors.to_string()))?;
-    check::names(program.expression(), node, is_resource)?;
-    Ok(program)
+    check::depth(&expression)?;
+    optional::rewrite(&mut expression);
+    check::names(&expression, node, is_resource)?;
+    Ok(expression)
 }
 
 fn one_line(text: &str) -> String {
@@ -271,7 +310,7 @@ impl Walk {
         path: &str,
     ) -> Result<(), FieldError> {
         let at = |path: &str| if path.is_empty() { "<nil>".to_owned() } else { path.to_owned() };
-        let price = cost::bound(rule.program.expression(), value, old);
+        let price = cost::bound(&rule.program, value, old);
         if price > cost::RULE_BUDGET {
             self.budget = -1.0;
             let detail = format!(
@@ -317,7 +356,7 @@ impl Walk {
         old: Option<&Value>,
     ) -> Option<String> {
         let program = rule.message_program.as_ref()?;
-        let price = cost::bound(program.expression(), value, old);
+        let price = cost::bound(program, value, old);
         if price > self.budget.min(cost::RULE_BUDGET) {
             return None;
         }
@@ -329,9 +368,9 @@ impl Walk {
     }
 }
 
-fn run(program: &Program, scope: &Context<'_>) -> Result<CelValue, String> {
+fn run(program: &Expression, scope: &Context<'_>) -> Result<CelValue, String> {
     // The interpreter is young and has unfinished corners that panic; they must not take the server along.
-    match catch_unwind(AssertUnwindSafe(|| program.execute(scope))) {
+    match catch_unwind(AssertUnwindSafe(|| scope.resolve(program))) {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => {
             let mut text = one_line(&error.to_string());

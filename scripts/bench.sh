@@ -13,4 +13,4 @@ cargo build --release --locked --bin homeport --bin bench
 cargo build --release --locked --package homeport-sync --example pgcopy
 
 step "Measuring"
-target/release/bench
+target/release/bench "$@"

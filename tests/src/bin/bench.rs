@@ -2,7 +2,7 @@
 //!
 //! Writes `target/bench/results.json` and prints a table of it. `HOMEPORT_BENCH_SCALE` (default 1.0) makes the work
 //! smaller or larger, `HOMEPORT_BENCH_ROUNDS` (default 3) sets how often each is measured; the median counts. Exit status
-//! 1 if a benchmark misses its bar.
+//! 1 if a benchmark misses its bar. Arguments choose groups: `bundle`, `postgres`; all without.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -51,12 +51,20 @@ struct Measured {
     peak_mib: f64,
 }
 
+/// Benchmarks that share what they prepare; takes the scale and the rounds.
+type Group = fn(f64, usize) -> Vec<Comparison>;
+
 fn main() -> ExitCode {
     let scale: f64 = setting("HOMEPORT_BENCH_SCALE", 1.0);
     let rounds: usize = setting("HOMEPORT_BENCH_ROUNDS", 3);
+    let chosen: Vec<String> = env::args().skip(1).collect();
+    let groups: [(&str, Group); 2] = [("bundle", bundles), ("postgres", postgres)];
     let mut results = Vec::new();
-    results.extend(bundles(scale, rounds));
-    results.extend(postgres(scale, rounds));
+    for (name, group) in groups {
+        if chosen.is_empty() || chosen.iter().any(|choice| choice == name) {
+            results.extend(group(scale, rounds));
+        }
+    }
     write(&results);
     print(&results);
     let missed = results.iter().any(|result| result.ratio < result.bar);

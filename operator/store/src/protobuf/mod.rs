@@ -38,3 +38,6 @@ pub fn decode(body: &[u8]) -> Result<Value, ProtobufError> {
         .ok_or_else(|| ProtobufError::Malformed("it does not start with \"k8s\\0\"".to_owned()))?;
     wire::unknown(message)
 }
+
+#[cfg(test)]
+mod tests;

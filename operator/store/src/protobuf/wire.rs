@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     ProtobufError,
-    tables::{self, Field, Message, Type},
+    tables::{self, Field, Message, Shape, Type},
 };
 
 /// Deeper messages are refused; Kubernetes' own are some fifteen deep.
@@ -37,14 +37,13 @@ pub(super) fn unknown(bytes: &[u8]) -> Result<Value> {
         }
     }
     let plain = encoding.is_empty() && matches!(content_type.as_str(), "" | tables::CONTENT_TYPE);
-    let message = tables::message(&api_version, &kind).filter(|_| plain);
-    let Some(message) = message else {
+    let Some(root) = tables::root(&api_version, &kind).filter(|_| plain) else {
         return Err(ProtobufError::Unsupported { api_version, kind });
     };
     let mut object = Map::new();
     object.insert("apiVersion".to_owned(), json!(api_version));
     object.insert("kind".to_owned(), json!(kind));
-    object.extend(self::message(raw, message, 0)?);
+    object.extend(message(raw, tables::message(root), 0)?);
     Ok(Value::Object(object))
 }
 
@@ -56,58 +55,60 @@ fn message(bytes: &[u8], message: &Message, depth: usize) -> Result<Map<String, 
     let mut reader = Reader(bytes);
     while let Some((number, wire)) = reader.field()? {
         let Some(field) = message.iter().find(|field| field.number == number) else { continue };
-        if field.ty.is_repeated() {
-            repeated(&mut object, field, wire, depth)?;
-        } else if let Type::Map(of) = field.ty {
-            let (key, value) = entry(wire, of, depth)?;
-            let map = object.entry(field.name).or_insert_with(|| json!({}));
-            if let Some(map) = map.as_object_mut() {
-                map.insert(key, value);
-            }
-        } else if let Some(value) = value(wire, &field.ty, depth)? {
-            // Where the Go type has no pointer, the empty value is sent, but is absent in JSON.
-            let is_empty = match &value {
-                Value::String(text) => text.is_empty(),
-                Value::Object(fields) => fields.is_empty(),
-                Value::Number(number) => number.as_f64() == Some(0.0),
-                Value::Bool(flag) => !flag,
-                _ => false,
-            };
-            if is_empty && !field.keeps_empty {
-                continue;
-            }
-            if field.is_inline {
-                if let Value::Object(fields) = value {
-                    object.extend(fields);
+        match field.shape {
+            Shape::One => one(&mut object, field, wire, depth)?,
+            Shape::List => {
+                let list = object.entry(field.name).or_insert_with(|| json!([]));
+                if let Some(list) = list.as_array_mut() {
+                    item(list, field, wire, depth)?;
                 }
-            } else {
-                object.insert(field.name.to_owned(), value);
+            }
+            Shape::Map => {
+                let (key, value) = entry(wire, field.ty, depth)?;
+                let map = object.entry(field.name).or_insert_with(|| json!({}));
+                if let Some(map) = map.as_object_mut() {
+                    map.insert(key, value);
+                }
             }
         }
     }
     Ok(object)
 }
 
-fn repeated(object: &mut Map<String, Value>, field: &Field, wire: Wire<'_>, depth: usize) -> Result<()> {
-    let list = object.entry(field.name).or_insert_with(|| json!([]));
-    let Some(list) = list.as_array_mut() else { return Ok(()) };
-    match (&field.ty, wire) {
+fn one(object: &mut Map<String, Value>, field: &Field, wire: Wire<'_>, depth: usize) -> Result<()> {
+    let Some(value) = value(wire, field.ty, depth)? else { return Ok(()) };
+    let is_empty = match &value {
+        Value::String(text) => text.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+        Value::Number(number) => number.as_i64() == Some(0),
+        Value::Bool(flag) => !flag,
+        _ => false,
+    };
+    match value {
+        _ if is_empty && !field.keeps_empty => {}
+        Value::Object(fields) if field.is_inline => object.extend(fields),
+        value => {
+            object.insert(field.name.to_owned(), value);
+        }
+    }
+    Ok(())
+}
+
+fn item(list: &mut Vec<Value>, field: &Field, wire: Wire<'_>, depth: usize) -> Result<()> {
+    match (field.ty, wire) {
         // Numbers may come packed.
-        (Type::Ints, Wire::Bytes(packed)) => {
+        (Type::Int, Wire::Bytes(packed)) => {
             let mut reader = Reader(packed);
             while !reader.0.is_empty() {
                 list.push(json!(reader.varint()? as i64));
             }
         }
-        (Type::Ints, wire) => list.extend(value(wire, &Type::Int, depth)?),
-        (Type::Strings, wire) => list.extend(value(wire, &Type::String, depth)?),
-        (Type::Messages(of), wire) => list.extend(value(wire, &Type::Message(of), depth)?),
-        _ => {}
+        (ty, wire) => list.extend(value(wire, ty, depth)?),
     }
     Ok(())
 }
 
-fn entry(wire: Wire<'_>, of: &Type, depth: usize) -> Result<(String, Value)> {
+fn entry(wire: Wire<'_>, of: Type, depth: usize) -> Result<(String, Value)> {
     let Wire::Bytes(bytes) = wire else { return Err(malformed("a map entry is not a message")) };
     let (mut key, mut found) = (String::new(), None);
     let mut reader = Reader(bytes);
@@ -126,23 +127,22 @@ fn entry(wire: Wire<'_>, of: &Type, depth: usize) -> Result<(String, Value)> {
     Ok((key, found.unwrap_or_else(empty)))
 }
 
-fn value(wire: Wire<'_>, ty: &Type, depth: usize) -> Result<Option<Value>> {
+fn value(wire: Wire<'_>, ty: Type, depth: usize) -> Result<Option<Value>> {
     Ok(Some(match (ty, wire) {
         (Type::String, Wire::Bytes(text)) => json!(string(text)?),
         (Type::Bytes, Wire::Bytes(bytes)) => json!(base64::engine::general_purpose::STANDARD.encode(bytes)),
         (Type::Int, Wire::Varint(number)) => json!(number as i64),
         (Type::Bool, Wire::Varint(number)) => json!(number != 0),
-        (Type::Message(of), Wire::Bytes(bytes)) => Value::Object(message(bytes, of, depth + 1)?),
+        (Type::Message(of), Wire::Bytes(bytes)) => Value::Object(message(bytes, tables::message(of), depth + 1)?),
         (Type::Time, Wire::Bytes(bytes)) => return time(bytes, false),
         (Type::MicroTime, Wire::Bytes(bytes)) => return time(bytes, true),
         (Type::Json, Wire::Bytes(bytes)) => return raw_json(bytes).map(Some),
         (Type::IntOrString, Wire::Bytes(bytes)) => int_or_string(bytes)?,
-        // `metav1.Duration` and `resource.Quantity` hold one field each.
         (Type::Quantity, Wire::Bytes(bytes)) => match (Reader(bytes)).field()? {
             Some((1, Wire::Bytes(text))) => json!(string(text)?),
             _ => json!("0"),
         },
-        (Type::StringList, Wire::Bytes(bytes)) => {
+        (Type::Strings, Wire::Bytes(bytes)) => {
             let mut items = Vec::new();
             let mut reader = Reader(bytes);
             while let Some((number, wire)) = reader.field()? {

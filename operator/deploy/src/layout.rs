@@ -1,6 +1,6 @@
 //! Where things are on a host.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use homeport_bundle::Checksum;
 use sha2::{Digest, Sha256};
@@ -17,7 +17,6 @@ use crate::error::{Error, Result};
 ///   deployment.json                  what is deployed, and what is under way
 ///   snapshots/<time>.json            what ran before a change
 ///   hooks/<revision>-<digest>/       a file for each hook that succeeded
-///   pins/<revision>-<digest>/        image IDs for a rollback whose tags have moved
 ///   locks/<stack>                    held by the program that changes the stack
 ///   lock                             who deploys, and why
 ///   audit.log                        who did what, and when: one JSON object a line
@@ -102,10 +101,6 @@ impl Layout {
         self.directory().join("hooks")
     }
 
-    pub(crate) fn pins(&self) -> PathBuf {
-        self.directory().join("pins")
-    }
-
     pub(crate) fn stack_lock(&self, stack: &str) -> PathBuf {
         self.directory().join("locks").join(stack)
     }
@@ -117,10 +112,6 @@ impl Layout {
     pub(crate) fn audit(&self) -> PathBuf {
         self.directory().join("audit.log")
     }
-
-    pub(crate) fn root(&self) -> &Path {
-        &self.root
-    }
 }
 
 /// `<revision>-<digest>`, the digest cut to 12 digits.
@@ -131,6 +122,8 @@ pub(crate) fn release_name(revision: i64, digest: Checksum) -> String {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+
+    use std::path::Path;
 
     use super::*;
     use proptest::prelude::*;

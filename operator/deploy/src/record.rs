@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::host::Host;
-use crate::layout::{Layout, release_name};
+use crate::layout::Layout;
 
 /// What homeport knows of a bundle on a host. Empty if it has not been deployed there.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -127,12 +127,6 @@ impl Deployment {
         } else {
             known.join(", ")
         }
-    }
-
-    /// The name of the directory of a kept release.
-    pub(crate) fn directory_name(&self, revision: i64) -> Option<String> {
-        self.release(revision)
-            .map(|release| release_name(revision, release.digest))
     }
 
     /// Forgets releases beyond the `limit` deployed last before the current one. Those that run, or are being

@@ -58,6 +58,8 @@ pub struct Report {
     pub revision: i64,
     /// What was done with each stack, in order; those last that were removed.
     pub stacks: Vec<StackChange>,
+    /// Whether anything was done; if not, all was as it should be.
+    pub changed: bool,
     /// What ran before, if it was recorded.
     pub snapshot: Option<Snapshot>,
     /// What runs now.
@@ -86,13 +88,6 @@ pub enum Change {
     Unchanged,
     /// It is removed; its volumes stay.
     Remove,
-}
-
-impl Report {
-    /// Whether anything was done.
-    pub fn changed(&self) -> bool {
-        self.stacks.iter().any(|stack| stack.change != Change::Unchanged)
-    }
 }
 
 impl fmt::Display for StackChange {

@@ -13,36 +13,8 @@ use secrecy::ExposeSecret;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::Child;
 
-use super::{Command, Host, Output};
+use super::{Command, Host, KEPT_VARIABLES, Output};
 use crate::error::{Error, Result};
-
-/// Variables that clients of the engine need to find and reach it.
-const KEPT_VARIABLES: [&str; 24] = [
-    "PATH",
-    "HOME",
-    "USER",
-    "LOGNAME",
-    "LANG",
-    "LC_ALL",
-    "TZ",
-    "TMPDIR",
-    "DOCKER_HOST",
-    "DOCKER_CONTEXT",
-    "DOCKER_CONFIG",
-    "DOCKER_CERT_PATH",
-    "DOCKER_TLS_VERIFY",
-    "DOCKER_API_VERSION",
-    "XDG_CONFIG_HOME",
-    "XDG_CACHE_HOME",
-    "XDG_DATA_HOME",
-    "XDG_RUNTIME_DIR",
-    "SSH_AUTH_SOCK",
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "NO_PROXY",
-    "SSL_CERT_FILE",
-    "SSL_CERT_DIR",
-];
 
 /// How long outputs are read on when the program itself has ended: what it left behind may hold them open forever.
 const DRAIN: Duration = Duration::from_secs(2);
@@ -120,18 +92,9 @@ impl Host for LocalHost {
             _ => Error::io("start", &command.program, source),
         })?;
         let group = ProcessGroup::of(&child);
-        let output = tokio::time::timeout(command.timeout, communicate(&mut child, command)).await;
-        match output {
-            Ok(output) => {
-                group.disarm();
-                output.map_err(|source| Error::io("run", &command.program, source))
-            }
-            Err(_) => Err(Error::TimedOut {
-                host: self.name().to_owned(),
-                command: command.display(),
-                timeout: command.timeout,
-            }),
-        }
+        let output = communicate(&mut child, &group, command).await;
+        group.disarm();
+        output.map_err(|source| Error::io("run", &command.program, source))
     }
 
     async fn read(&self, path: &Path) -> Result<Option<Vec<u8>>> {
@@ -233,6 +196,13 @@ impl ProcessGroup {
         )
     }
 
+    fn kill(&self) {
+        if let Some(leader) = self.0 {
+            // It may have ended meanwhile.
+            let _ = kill_process_group(leader, Signal::KILL);
+        }
+    }
+
     fn disarm(mut self) {
         self.0 = None;
     }
@@ -240,44 +210,51 @@ impl ProcessGroup {
 
 impl Drop for ProcessGroup {
     fn drop(&mut self) {
-        if let Some(leader) = self.0 {
-            // It may have ended meanwhile.
-            let _ = kill_process_group(leader, Signal::KILL);
-        }
+        self.kill();
     }
 }
 
-/// Feeds a program its input and collects its outputs until it ends.
-async fn communicate(child: &mut Child, command: &Command) -> std::io::Result<Output> {
-    let stdin = child.stdin.take();
+/// Feeds a program its input and collects its outputs until it ends, or its time does.
+async fn communicate(child: &mut Child, group: &ProcessGroup, command: &Command) -> std::io::Result<Output> {
     let mut stdout = Tail::new(command.output_limit);
     let mut stderr = Tail::new(command.output_limit);
+    let stdin = child.stdin.take();
     let (out, err) = (child.stdout.take(), child.stderr.take());
-    let status = {
-        let feed = async {
-            if let Some(mut stdin) = stdin {
-                // A program need not read all of its input.
-                let _ = stdin.write_all(&command.stdin).await;
-            }
-            std::future::pending::<()>().await;
+    let (status, timed_out) = {
+        let streams = async {
+            let feed = async {
+                if let Some(mut stdin) = stdin {
+                    // A program need not read all of its input.
+                    let _ = stdin.write_all(&command.stdin).await;
+                }
+            };
+            tokio::join!(feed, stdout.read(out), stderr.read(err))
         };
-        let outputs = async { tokio::join!(stdout.read(out), stderr.read(err)) };
-        tokio::pin!(feed, outputs);
+        tokio::pin!(streams);
+        let deadline = tokio::time::sleep(command.timeout);
+        tokio::pin!(deadline);
+
         let mut drained = false;
+        let mut timed_out = false;
         let status = loop {
             tokio::select! {
                 status = child.wait() => break status?,
-                _ = &mut outputs, if !drained => drained = true,
-                () = &mut feed => {}
+                _ = &mut streams, if !drained => drained = true,
+                () = &mut deadline, if !timed_out => {
+                    timed_out = true;
+                    group.kill();
+                }
             }
         };
         if !drained {
-            let _ = tokio::time::timeout(DRAIN, outputs).await;
+            // What does not end in time is cut off: what was read until then counts.
+            let _ = tokio::time::timeout(DRAIN, streams).await;
         }
-        status
+        (status, timed_out)
     };
     Ok(Output {
         code: status.code(),
+        timed_out,
         truncated: stdout.truncated || stderr.truncated,
         stdout: stdout.into_text(),
         stderr: stderr.into_text(),

@@ -13,15 +13,52 @@ use crate::error::Result;
 
 pub use local::LocalHost;
 
+/// Variables that clients of the engine need to find and reach it: all that programs get of homeport's own.
+const KEPT_VARIABLES: [&str; 24] = [
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "LANG",
+    "LC_ALL",
+    "TZ",
+    "TMPDIR",
+    "DOCKER_HOST",
+    "DOCKER_CONTEXT",
+    "DOCKER_CONFIG",
+    "DOCKER_CERT_PATH",
+    "DOCKER_TLS_VERIFY",
+    "DOCKER_API_VERSION",
+    "XDG_CONFIG_HOME",
+    "XDG_CACHE_HOME",
+    "XDG_DATA_HOME",
+    "XDG_RUNTIME_DIR",
+    "SSH_AUTH_SOCK",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+];
+
+/// Whether a variable steers programs on the host, so that no secret may have its name.
+pub(crate) fn is_reserved(name: &str) -> bool {
+    const PREFIXES: [&str; 4] = ["COMPOSE_", "DOCKER_", "LD_", "HOMEPORT_"];
+    const SHELL: [&str; 3] = ["BASH_ENV", "ENV", "IFS"];
+    KEPT_VARIABLES.contains(&name)
+        || SHELL.contains(&name)
+        || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
+
 /// A machine with a container engine. All paths are paths on that machine.
 #[async_trait]
 pub trait Host: Send + Sync {
     /// What to call it in messages.
     fn name(&self) -> &str;
 
-    /// Runs a program to its end. That it fails is no error here: see [`Output::code`].
+    /// Runs a program to its end. That it fails, or takes too long, is no error here: see [`Output`].
     ///
-    /// When the returned future is dropped, or the time is over, the program and what it started are killed.
+    /// When its time is over, or the returned future is dropped, the program and what it started are killed.
     async fn run(&self, command: &Command) -> Result<Output>;
 
     /// The content of a file; `None` if there is none.
@@ -76,6 +113,8 @@ pub struct Command {
 pub struct Output {
     /// Its exit status; `None` if a signal ended it.
     pub code: Option<i32>,
+    /// Whether it was killed because its time was over.
+    pub timed_out: bool,
     /// What it wrote to its standard output.
     pub stdout: String,
     /// What it wrote to its standard error.
@@ -156,9 +195,10 @@ impl Output {
 
     /// How it ended, for messages.
     pub fn ending(&self) -> String {
-        self.code.map_or_else(
-            || "was ended by a signal".to_owned(),
-            |code| format!("ended with exit status {code}"),
-        )
+        match self.code {
+            _ if self.timed_out => "was stopped when its time was over".to_owned(),
+            Some(code) => format!("ended with exit status {code}"),
+            None => "was ended by a signal".to_owned(),
+        }
     }
 }

@@ -97,9 +97,10 @@ fn add_forms(forms: &mut BTreeSet<String>, value: &str) {
     forms.extend(json_string(value));
     for keep in ["-._~", "-._~/", "-._*", "-_.!~*'()"] {
         let encoded = percent_encoded(value, keep);
-        forms.insert(encoded.replace("%20", "+"));
-        forms.insert(lower_case_escapes(&encoded));
-        forms.insert(encoded);
+        for form in [lower_case_escapes(&encoded), encoded] {
+            forms.insert(form.replace("%20", "+"));
+            forms.insert(form);
+        }
     }
     for offset in 0..3 {
         forms.insert(base64_at(&STANDARD_NO_PAD, value, offset));

@@ -1,0 +1,198 @@
+//! From one release to the next, back, and to nothing.
+
+use homeport_deploy::{Change, Deployment, Release, Removal, plan, remove, summary};
+
+use crate::deploying::{DATABASE, WEB};
+use crate::support::{Place, docker, image};
+
+#[tokio::test]
+async fn an_update_touches_what_has_changed_and_can_be_taken_back() {
+    if image().is_none() {
+        return;
+    }
+    let place = Place::new();
+    let stacks = [("database", "", DATABASE), ("web", "database", WEB)];
+    let first = place.release(1, &stacks, &[("configs/web.conf", "one")]).await;
+    let second = place.release(2, &stacks, &[("configs/web.conf", "two")]).await;
+    place.deploy(&first).await.unwrap();
+    let (database, web) = (place.containers("database"), place.containers("web"));
+
+    let report = place.deploy(&second).await.unwrap();
+    assert_eq!(place.containers("database"), database);
+    assert_ne!(place.containers("web"), web);
+    let snapshot = report.snapshot.unwrap();
+    assert_eq!(
+        (snapshot.revision, snapshot.before, snapshot.running()),
+        (Some(1), 2, 2)
+    );
+    let config = &snapshot.stacks["database"].config;
+    assert_eq!(
+        config["services"]["db"]["environment"]["PASSWORD"],
+        "${PASSWORD:?is not set}"
+    );
+
+    let back = Release::kept(&place.host, &place.layout, 1).await.unwrap();
+    let report = place.deploy(&back).await.unwrap();
+    assert_eq!(summary(&report.states), "2/2");
+    assert_eq!(place.containers("database"), database);
+    let deployment = Deployment::load(&place.host, &place.layout).await.unwrap();
+    assert_eq!(deployment.current, Some(1));
+    assert_eq!(deployment.revision_for(second.digest()), 2);
+    let audit = std::fs::read_to_string(place.layout.directory().join("audit.log")).unwrap();
+    assert_eq!(audit.lines().count(), 3);
+}
+
+#[tokio::test]
+async fn a_rollback_runs_the_images_that_ran() {
+    let Some(image) = image() else { return };
+    let mut place = Place::new();
+    let tag = format!("homeport-test/{}:1", place.name());
+    docker(&["tag", image, &tag]);
+    let compose = WEB.replace("IMAGE", &tag);
+    let first = place
+        .release(1, &[("web", "", &compose)], &[("configs/web.conf", "one")])
+        .await;
+    let second = place
+        .release(2, &[("web", "", &compose)], &[("configs/web.conf", "two")])
+        .await;
+    place.deploy(&first).await.unwrap();
+    let image_of = |place: &Place| {
+        let containers = place.containers("web");
+        let ids: Vec<String> = containers
+            .iter()
+            .map(|c| c.split(' ').next().unwrap().to_owned())
+            .collect();
+        docker(&["inspect", "--format", "{{.Image}}", &ids[0]])
+    };
+    let old = image_of(&place);
+
+    // The same name, another image.
+    let scratch = docker(&["create", image, "true"]);
+    docker(&["commit", "--message", &place.name(), &scratch, &tag]);
+    docker(&["rm", &scratch]);
+    place.deploy(&second).await.unwrap();
+    let new = image_of(&place);
+    assert_ne!(new, old);
+
+    place.options.pin_images = true;
+    place.deploy(&first).await.unwrap();
+    assert_eq!(image_of(&place), old);
+    assert!(!place.deploy(&first).await.unwrap().changed);
+    remove(&place.host, &place.layout, Removal::Delete, "test")
+        .await
+        .unwrap();
+    docker(&["rmi", &tag, &new]);
+}
+
+#[tokio::test]
+async fn pruning_removes_what_the_bundle_has_no_more_but_no_volume() {
+    if image().is_none() {
+        return;
+    }
+    let mut place = Place::new();
+    let first = place
+        .release(
+            1,
+            &[("database", "", DATABASE), ("web", "", WEB)],
+            &[("configs/web.conf", "")],
+        )
+        .await;
+    let only_web = WEB.split("  migrate:").next().unwrap();
+    let second = place
+        .release(2, &[("web", "", only_web)], &[("configs/web.conf", "")])
+        .await;
+    place.deploy(&first).await.unwrap();
+
+    place.deploy(&second).await.unwrap();
+    assert_eq!(
+        place.containers("database").len(),
+        1,
+        "nothing is removed unasked"
+    );
+    assert_eq!(place.containers("web").len(), 2);
+
+    place.options.prune = true;
+    let planned = plan(&place.host, &second, &place.options, &place.secrets)
+        .await
+        .unwrap();
+    assert_eq!(planned.last().unwrap().change, Change::Remove);
+    place.deploy(&second).await.unwrap();
+    assert!(place.containers("database").is_empty());
+    assert_eq!(place.containers("web").len(), 1);
+    let volume = format!("{}_data", place.layout.project("database"));
+    assert_eq!(
+        docker(&["volume", "ls", "--quiet", "--filter", &format!("name={volume}")]),
+        volume
+    );
+    assert!(!place.deploy(&second).await.unwrap().changed);
+}
+
+#[tokio::test]
+async fn removing_keeps_all_or_nothing() {
+    if image().is_none() {
+        return;
+    }
+    let place = Place::new();
+    let release = place.release(1, &[("database", "", DATABASE)], &[]).await;
+    place.deploy(&release).await.unwrap();
+    let before = place.containers("database");
+
+    remove(&place.host, &place.layout, Removal::Retain, "test")
+        .await
+        .unwrap();
+    assert_eq!(place.containers("database"), before);
+    assert!(release.directory().exists());
+
+    remove(&place.host, &place.layout, Removal::Delete, "test")
+        .await
+        .unwrap();
+    assert!(place.containers("database").is_empty());
+    let project = place.layout.project("database");
+    assert_eq!(
+        docker(&["volume", "ls", "--quiet", "--filter", &format!("name={project}")]),
+        ""
+    );
+    assert_eq!(
+        docker(&["network", "ls", "--quiet", "--filter", &format!("name={project}")]),
+        ""
+    );
+    assert!(!place.layout.directory().exists());
+    remove(&place.host, &place.layout, Removal::Delete, "test")
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn old_releases_go() {
+    if image().is_none() {
+        return;
+    }
+    let mut place = Place::new();
+    place.options.history_limit = 1;
+    for revision in 1..=3 {
+        let conf = revision.to_string();
+        let release = place
+            .release(revision, &[("web", "", WEB)], &[("configs/web.conf", &conf)])
+            .await;
+        place.deploy(&release).await.unwrap();
+    }
+    let deployment = Deployment::load(&place.host, &place.layout).await.unwrap();
+    assert_eq!(deployment.releases.keys().copied().collect::<Vec<_>>(), [2, 3]);
+    assert_eq!(
+        std::fs::read_dir(place.layout.directory().join("releases"))
+            .unwrap()
+            .count(),
+        2
+    );
+    assert_eq!(
+        std::fs::read_dir(place.layout.directory().join("snapshots"))
+            .unwrap()
+            .count(),
+        1
+    );
+    let error = Release::kept(&place.host, &place.layout, 1)
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("it keeps: 2, 3"), "{error}");
+}

@@ -161,12 +161,13 @@ fn totals(status: &mut DataSyncStatus) {
 /// What was copied, in words.
 pub(super) fn done(mode: SyncMode, status: &DataSyncStatus) -> String {
     let sum = |figure: fn(&SyncTaskStatus) -> i64| status.tasks.iter().map(figure).sum::<i64>();
-    let (tables, rows) = (sum(|task| task.items_total), sum(|task| task.rows_done));
+    let tables = counted(sum(|task| task.items_total), "table");
+    let rows = counted(sum(|task| task.rows_done), "row");
     let what = match mode {
-        SyncMode::VerifyOnly => format!("compared {rows} rows of {tables} tables"),
+        SyncMode::VerifyOnly => format!("compared {rows} of {tables}"),
         SyncMode::Once | SyncMode::Continuous => {
             let bytes = amount(sum(|task| task.bytes_done));
-            format!("copied {rows} rows of {tables} tables, {bytes}")
+            format!("copied {rows} of {tables}, {bytes}")
         }
     };
     format!("{what}; the checksums of both sides agree")
@@ -293,6 +294,13 @@ fn phase_name(phase: Phase) -> &'static str {
     }
 }
 
+fn counted(number: i64, thing: &str) -> String {
+    match number {
+        1 => format!("1 {thing}"),
+        _ => format!("{number} {thing}s"),
+    }
+}
+
 /// An amount of bytes for people, in powers of 1000.
 fn amount(bytes: i64) -> String {
     const UNITS: [&str; 5] = ["B", "KB", "MB", "GB", "TB"];
@@ -312,4 +320,237 @@ fn signed(figure: u64) -> i64 {
 
 fn count(items: usize) -> i64 {
     i64::try_from(items).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::data_sync::run::Ended;
+    use homeport_sync::{Progress, Verdict};
+    use rstest::rstest;
+    use tokio::time::Instant;
+
+    const BEGAN: &str = "2026-11-24T10:00:00Z";
+
+    fn at(time: &str) -> Timestamp {
+        time.parse().unwrap()
+    }
+
+    fn copying(bytes_done: u64, rate: u64) -> Live {
+        Live {
+            digest: "d".into(),
+            retries_before: 2,
+            progress: Progress {
+                phase: Phase::Data,
+                bytes_done,
+                bytes_total_estimate: 300_000_000,
+                rows_done: 10,
+                rows_total_estimate: 1000,
+                rate,
+                eta_estimate: (rate > 0).then(|| Duration::from_secs(80)),
+                tables_done: 1,
+                tables_total: 4,
+                retries: 1,
+                lag: None,
+            },
+        }
+    }
+
+    fn finished() -> Ended {
+        let verdict = |rows| Verdict {
+            table: "public.t".into(),
+            rows_source: rows,
+            rows_target: rows,
+            checksum_source: "c".into(),
+            checksum_target: "c".into(),
+            equal: true,
+        };
+        Ended {
+            input: "i".into(),
+            live: copying(290_000_000, 0),
+            at: at("2026-11-24T10:01:00Z"),
+            result: Ok(Compared {
+                verdicts: vec![verdict(900), verdict(85)],
+                warnings: vec!["a role is missing".into()],
+            }),
+            retry_at: None,
+        }
+    }
+
+    fn facts(recorded: Option<SyncTaskStatus>, work: Option<WorkState<Live, Ended>>) -> TaskFacts {
+        TaskFacts {
+            name: "db".into(),
+            depends_on: Vec::new(),
+            recorded,
+            work,
+        }
+    }
+
+    #[test]
+    fn a_task_goes_from_copying_over_paused_to_done() {
+        let running = facts(None, Some(WorkState::Running(copying(120_000_000, 2_250_000))));
+        let first = task(&running, "d", &Step::Run, at(BEGAN));
+        assert_eq!((first.state, first.phase.as_str()), (TaskState::Running, "data"));
+        assert_eq!((first.bytes_done, first.bytes_total), (120_000_000, 300_000_000));
+        assert_eq!((first.items_done, first.items_total, first.retries), (1, 4, 3));
+        assert_eq!(
+            (first.bytes_per_second, first.eta_seconds),
+            (Some(2_250_000), Some(80))
+        );
+        assert_eq!(first.started_at.as_deref(), Some(BEGAN));
+
+        let mut status = DataSyncStatus {
+            tasks: vec![first],
+            ..DataSyncStatus::default()
+        };
+        paused(&mut status);
+        let second = status.tasks.remove(0);
+        assert_eq!(
+            (second.state, second.bytes_done),
+            (TaskState::Paused, 120_000_000)
+        );
+        assert_eq!((second.bytes_per_second, second.eta_seconds), (None, None));
+        assert_eq!(status.rate, None);
+
+        let ended = facts(Some(second), Some(WorkState::Ended(finished())));
+        let third = task(&ended, "d", &Step::Done, at("2026-11-24T10:01:01Z"));
+        assert_eq!(
+            (third.state, third.checksum),
+            (TaskState::Done, ChecksumVerdict::Match)
+        );
+        assert_eq!(
+            (third.rows_done, third.rows_total, third.items_done),
+            (985, 985, 2)
+        );
+        assert_eq!(third.bytes_done, third.bytes_total);
+        assert_eq!(third.started_at.as_deref(), Some(BEGAN));
+        assert_eq!(third.finished_at.as_deref(), Some("2026-11-24T10:01:00Z"));
+        assert_eq!(third.message, "a role is missing");
+
+        let later = facts(Some(third.clone()), None);
+        assert_eq!(task(&later, "d", &Step::Done, at("2026-11-24T11:00:00Z")), third);
+    }
+
+    #[test]
+    fn figures_stay_where_an_engine_could_not_look() {
+        let known = task(
+            &facts(None, Some(WorkState::Running(copying(120_000_000, 1)))),
+            "d",
+            &Step::Run,
+            at(BEGAN),
+        );
+        let blind = Live {
+            progress: Progress::default(),
+            ..copying(0, 0)
+        };
+        let again = task(
+            &facts(Some(known), Some(WorkState::Running(blind))),
+            "d",
+            &Step::Run,
+            at(BEGAN),
+        );
+        assert_eq!((again.bytes_done, again.items_total), (120_000_000, 4));
+        assert_eq!(again.phase, "plan");
+    }
+
+    #[test]
+    fn a_mismatch_is_a_verdict() {
+        let differs = Failure::terminal(MISMATCH, "public.t differs");
+        let ended = facts(None, Some(WorkState::Ended(finished())));
+        let task = task(&ended, "d", &Step::Stop(differs), at(BEGAN));
+        assert_eq!(
+            (task.state, task.checksum),
+            (TaskState::Failed, ChecksumVerdict::Mismatch)
+        );
+        assert_eq!(task.message, "public.t differs");
+    }
+
+    fn status_of(tasks: &[(TaskState, i64, i64, i64)]) -> DataSyncStatus {
+        let tasks = tasks.iter().map(|(state, done, total, rate)| SyncTaskStatus {
+            name: "db".into(),
+            state: *state,
+            phase: "data".into(),
+            bytes_done: *done,
+            bytes_total: *total,
+            items_total: i64::from(*total > 0),
+            bytes_per_second: Some(*rate),
+            ..SyncTaskStatus::default()
+        });
+        let mut status = DataSyncStatus {
+            tasks: tasks.collect(),
+            ..DataSyncStatus::default()
+        };
+        totals(&mut status);
+        status
+    }
+
+    use TaskState::{Done, Pending, Running};
+
+    #[rstest]
+    #[case::one(&[(Running, 3_200_000_000, 10_000_000_000, 85_000_000)], "0/1", Some(32), Some("85 MB/s"), Some("1m20s"))]
+    #[case::at_the_end(&[(Running, 100, 100, 1)], "0/1", Some(99), Some("1 B/s"), None)]
+    #[case::done(&[(Done, 100, 100, 0), (Done, 0, 0, 0)], "2/2", Some(100), None, None)]
+    #[case::unknown_rest(&[(Running, 50, 100, 10), (Pending, 0, 0, 0)], "0/2", None, Some("10 B/s"), None)]
+    #[case::one_is_done(&[(Done, 50, 50, 0), (Running, 0, 50, 0)], "1/2", Some(50), None, None)]
+    fn totals_say_only_what_is_known(
+        #[case] tasks: &[(TaskState, i64, i64, i64)],
+        #[case] done: &str,
+        #[case] percent: Option<i32>,
+        #[case] rate: Option<&str>,
+        #[case] eta: Option<&str>,
+    ) {
+        let status = status_of(tasks);
+        assert_eq!(status.tasks_done.as_deref(), Some(done));
+        assert_eq!(status.percent, percent);
+        assert_eq!((status.rate.as_deref(), status.eta.as_deref()), (rate, eta));
+    }
+
+    #[test]
+    fn messages_are_for_people() {
+        let status = status_of(&[(Running, 120_000_000, 320_000_000, 0), (Done, 0, 0, 0)]);
+        assert_eq!(
+            under_way(&status),
+            "1/2 tasks done; db: data, 120 MB of about 320 MB"
+        );
+        let status = status_of(&[(Done, 320_000_000, 320_000_000, 0)]);
+        assert_eq!(
+            super::done(SyncMode::Once, &status),
+            "copied 0 rows of 1 table, 320 MB; the checksums of both sides agree"
+        );
+    }
+
+    #[test]
+    fn a_run_is_in_the_history_once() {
+        let sync = DataSync::new("s", serde_json::from_value(serde_json::json!({})).unwrap());
+        let mut status = DataSyncStatus::default();
+        let result = Ok(Outcome::ready("Synced", "done", Duration::ZERO));
+        let mut recorded = None;
+        for _ in 0..2 {
+            let facts = Facts {
+                mode: SyncMode::Once,
+                hold: None,
+                at_once: 1,
+                tasks: vec![facts(recorded, Some(WorkState::Ended(finished())))],
+                now: Instant::now(),
+            };
+            status.tasks = vec![task(&facts.tasks[0], "d", &Step::Done, at(BEGAN))];
+            history(&sync, &mut status, &facts, &result);
+            recorded = status.tasks.first().cloned();
+        }
+        assert_eq!(status.history.len(), 1);
+        assert_eq!(status.history[0].finished_at, "2026-11-24T10:01:00Z");
+        assert_eq!(status.history[0].message, "done");
+    }
+
+    #[rstest]
+    #[case(0, "0 B")]
+    #[case(999, "999 B")]
+    #[case(1_000, "1.0 KB")]
+    #[case(85_400_000, "85 MB")]
+    #[case(999_700_000, "1.0 GB")]
+    #[case(i64::MAX, "9223372 TB")]
+    fn amounts(#[case] bytes: i64, #[case] text: &str) {
+        assert_eq!(amount(bytes), text);
+    }
 }

@@ -61,9 +61,7 @@ pub(super) fn inflate<T>(
         };
         let consumed = consume(&mut inflated);
         drop(inflated);
-        let read = reading
-            .join()
-            .unwrap_or_else(|_| Err(internal("the reading thread failed")));
+        let read = reading.join().map_err(|_| internal("the reading thread failed"));
         Ok((consumed?, read?))
     })
 }
@@ -217,31 +215,22 @@ fn trailer_fields(trailer: &[u8; gzip::TRAILER]) -> (u32, u32) {
 }
 
 /// Cuts the file into members, gives those of known length to the threads, and inflates the others itself.
-fn read_members(
-    mut source: Source<'_>,
-    jobs: &SyncSender<Job>,
-    ordered: &SyncSender<Piece>,
-) -> Result<Compressed> {
-    match read_all_members(&mut source, jobs, ordered) {
-        Ok(true) => {}
-        // The consumer has stopped and says why itself.
-        Ok(false) => {}
-        Err(error) => {
-            let _consumer_may_have_stopped = ordered.send(Piece::Ready(Err(error)));
-        }
+fn read_members(mut source: Source<'_>, jobs: &SyncSender<Job>, ordered: &SyncSender<Piece>) -> Compressed {
+    if let Err(error) = read_all_members(&mut source, jobs, ordered) {
+        let _consumer_may_have_stopped = ordered.send(Piece::Ready(Err(error)));
     }
-    Ok(Compressed {
+    Compressed {
         sha256: Checksum::finish(source.hasher),
         size: source.read_total,
-    })
+    }
 }
 
-/// Whether all was read; not all was if nobody wants it any more.
+/// Reads to the end of the file, or until the consumer, which then says why itself, wants no more.
 fn read_all_members(
     source: &mut Source<'_>,
     jobs: &SyncSender<Job>,
     ordered: &SyncSender<Piece>,
-) -> Result<bool> {
+) -> Result<()> {
     let mut is_first = true;
     while is_first || !source.fill()?.is_empty() {
         let offset = source.offset();
@@ -276,10 +265,10 @@ fn read_all_members(
             }
         };
         if !going_on {
-            return Ok(false);
+            break;
         }
     }
-    Ok(true)
+    Ok(())
 }
 
 /// Reads a member's header (RFC 1952, 2.3). Returns its bytes and the length that it announces.

@@ -161,7 +161,11 @@ pub enum Error {
     },
 
     /// Both sides were read and do not agree.
-    #[error("{target} does not hold what the source holds, in {}; run the copy again", listed(.tables))]
+    #[error(
+        "{target} does not hold what the source holds, in {}; see what else writes to the target, \
+         empty these tables there and run the copy again",
+        listed(.tables)
+    )]
     Mismatch {
         /// The target endpoint.
         target: String,

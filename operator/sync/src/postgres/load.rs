@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::task::JoinSet;
 use tracing::warn;
 
-use super::catalog::{PageRange, Table};
+use super::catalog::{Catalog, PageRange, Table};
 use super::jobs::Queue;
 use super::rows::{self, Account};
 use super::schema::{self, Object, Roles, Schema};
@@ -36,9 +36,48 @@ enum Job {
     Constraints(usize, Vec<usize>),
     /// Create one index of a table, beside others.
     Index(usize, usize),
-    /// Create one object that belongs to no table, or a foreign key.
+    /// Create a foreign key between two tables, which locks both.
+    ForeignKey(ForeignKey),
+    /// Create one object that is not built with a table.
     Object(usize),
     Analyze(usize),
+}
+
+/// An object that ties two tables together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct ForeignKey {
+    object: usize,
+    table: usize,
+    referenced: usize,
+}
+
+/// Foreign keys that wait for their tables.
+#[derive(Debug, Default)]
+struct ForeignKeys {
+    waiting: Vec<ForeignKey>,
+    /// Tables with all their rows, indexes and statistics.
+    complete: HashSet<usize>,
+    /// Tables that a foreign key under way locks.
+    locked: HashSet<usize>,
+}
+
+impl ForeignKeys {
+    /// Takes out those whose tables are complete and free, and locks these.
+    fn take_ready(&mut self) -> Vec<ForeignKey> {
+        let (complete, locked) = (&self.complete, &mut self.locked);
+        self.waiting
+            .extract_if(.., |key| {
+                let tables = [key.table, key.referenced];
+                let ready = tables
+                    .iter()
+                    .all(|table| complete.contains(table) && !locked.contains(table));
+                if ready {
+                    locked.extend(tables);
+                }
+                ready
+            })
+            .collect()
+    }
 }
 
 /// How far a table is in this run.
@@ -73,8 +112,11 @@ pub(super) struct Copy {
     /// Constraints and indexes by table; they are built as soon as the table is complete.
     constraints: HashMap<usize, Vec<usize>>,
     indexes: HashMap<usize, Vec<usize>>,
-    /// Foreign keys with the relations that each locks.
-    foreign_keys: Vec<(usize, (u32, u32))>,
+    /// What a table's rows are worth in the queue: its size, and that of the foreign keys that wait for it.
+    weights: Vec<u64>,
+    foreign_keys: Mutex<ForeignKeys>,
+    /// Foreign keys of partitioned tables, with the relations that each locks.
+    partitioned_keys: Vec<(usize, (u32, u32))>,
     /// Everything else after the data, in order.
     others: Vec<usize>,
     roles: Roles,
@@ -95,9 +137,10 @@ impl Copy {
     pub(super) fn new(
         task: Task,
         sides: Sides,
-        tables: Vec<Table>,
+        Catalog {
+            tables, relations, ..
+        }: Catalog,
         schema: Schema,
-        relations: &super::catalog::Relations,
         state: State,
         roles: Roles,
         meter: Arc<Meter>,
@@ -109,14 +152,28 @@ impl Copy {
             .collect();
         let mut constraints: HashMap<usize, Vec<usize>> = HashMap::new();
         let mut indexes: HashMap<usize, Vec<usize>> = HashMap::new();
-        let mut foreign_keys = Vec::new();
+        let mut foreign_keys = ForeignKeys::default();
+        let mut partitioned_keys = Vec::new();
+        let mut weights: Vec<u64> = tables.iter().map(|table| table.bytes).collect();
         let mut others = Vec::new();
         for (index, object) in schema.after_data.iter().enumerate() {
             let oid = object.entry.oid;
             let constraint = relations.of_constraints.get(&oid);
             match object.entry.kind.as_str() {
                 "FK CONSTRAINT" => {
-                    foreign_keys.push((index, constraint.copied().unwrap_or_default()));
+                    let (relation, referenced) = constraint.copied().unwrap_or_default();
+                    match (by_oid.get(&relation), by_oid.get(&referenced)) {
+                        (Some(&table), Some(&referenced)) => {
+                            weights[table] += tables[table].bytes;
+                            weights[referenced] += tables[table].bytes;
+                            foreign_keys.waiting.push(ForeignKey {
+                                object: index,
+                                table,
+                                referenced,
+                            });
+                        }
+                        _ => partitioned_keys.push((index, (relation, referenced))),
+                    }
                 }
                 "CONSTRAINT" => match constraint.and_then(|(relation, _)| by_oid.get(relation)) {
                     Some(table) => constraints.entry(*table).or_default().push(index),
@@ -154,7 +211,9 @@ impl Copy {
             objects: schema.after_data,
             constraints,
             indexes,
-            foreign_keys,
+            weights,
+            foreign_keys: Mutex::new(foreign_keys),
+            partitioned_keys,
             others,
             roles,
             state,
@@ -176,9 +235,9 @@ impl Copy {
         for (index, table) in self.tables.iter().enumerate() {
             let known = self.known(table);
             if known.verified.is_some() {
-                self.queue.push(table.bytes, Job::Recheck(index));
+                self.queue.push(self.weights[index], Job::Recheck(index));
             } else if !known.chunks.is_empty() {
-                self.queue.push(table.bytes, Job::RecheckChunks(index));
+                self.queue.push(self.weights[index], Job::RecheckChunks(index));
             }
         }
         self.work().await?;
@@ -195,13 +254,13 @@ impl Copy {
         self.work().await
     }
 
-    /// Creates what comes after the data and is not part of one table: first what foreign keys may rest on.
+    /// Creates what comes after the data and is not built with a table: first what foreign keys may rest on.
     pub(super) async fn after_data(self: &Arc<Self>) -> Result<(), Error> {
         let mut worker = Worker::new(self);
         for object in &self.others {
             worker.create_object(*object).await?;
         }
-        for round in rounds(&self.foreign_keys) {
+        for round in rounds(&self.partitioned_keys) {
             for object in round {
                 self.queue.push(1, Job::Object(object));
             }
@@ -322,7 +381,7 @@ impl Copy {
             state::forget_chunks(&self.sides.target, &self.task.id, &table.sql_name()).await?;
         }
         if whole.is_empty() && done.is_empty() {
-            self.queue.push(table.bytes, Job::Load(index));
+            self.queue.push(self.weights[index], Job::Load(index));
             return Ok(());
         }
         if replace {
@@ -330,13 +389,14 @@ impl Copy {
         }
         let chunks = missing(&whole, &done);
         if chunks.is_empty() {
-            self.queue.push(table.bytes, Job::ReadBack(index));
+            self.queue.push(self.weights[index], Job::ReadBack(index));
             self.begin_builds(index);
             return Ok(());
         }
         lock(&self.runs)[index].chunks_left = chunks.len();
         for range in &chunks {
-            self.queue.push(table.bytes, Job::LoadChunk(index, *range));
+            self.queue
+                .push(self.weights[index], Job::LoadChunk(index, *range));
         }
         Ok(())
     }
@@ -383,7 +443,7 @@ impl Copy {
         let indexes = left(self.indexes.get(&index));
         drop(created);
         lock(&self.runs)[index].builds_left = usize::from(!constraints.is_empty()) + indexes.len();
-        let weight = self.tables[index].bytes;
+        let weight = self.weights[index];
         if constraints.is_empty() && indexes.is_empty() {
             self.begin_analyze(index);
         } else if constraints.is_empty() {
@@ -424,9 +484,33 @@ impl Copy {
     }
 
     fn begin_analyze(&self, index: usize) {
-        // A partition is analyzed with its parent.
-        if !self.tables[index].is_partition {
-            self.queue.push(0, Job::Analyze(index));
+        if self.tables[index].is_partition {
+            // It is analyzed with its parent.
+            self.complete(index);
+        } else {
+            let weight = self.weights[index] - self.tables[index].bytes;
+            self.queue.push(weight, Job::Analyze(index));
+        }
+    }
+
+    /// The table is as it will be, but for its foreign keys.
+    fn complete(&self, index: usize) {
+        lock(&self.foreign_keys).complete.insert(index);
+        self.begin_foreign_keys();
+    }
+
+    fn foreign_key_done(&self, key: ForeignKey) {
+        let mut keys = lock(&self.foreign_keys);
+        keys.locked.remove(&key.table);
+        keys.locked.remove(&key.referenced);
+        drop(keys);
+        self.begin_foreign_keys();
+    }
+
+    fn begin_foreign_keys(&self) {
+        for key in lock(&self.foreign_keys).take_ready() {
+            self.queue
+                .push(self.tables[key.table].bytes, Job::ForeignKey(key));
         }
     }
 
@@ -593,16 +677,21 @@ impl Worker {
                 Ok(())
             }
             Job::Object(object) => self.create_object(object).await,
-            Job::Analyze(table) => {
+            Job::ForeignKey(key) => {
+                self.create_object(key.object).await?;
+                self.copy.foreign_key_done(key);
+                Ok(())
+            }
+            Job::Analyze(index) => {
                 let copy = Arc::clone(&self.copy);
-                let table = &copy.tables[table];
+                let table = &copy.tables[index];
+                let action = format!("analyzing {}", table.name());
                 self.target()
                     .await?
-                    .run(
-                        &format!("analyzing {}", table.name()),
-                        &format!("ANALYZE {}", table.sql_name()),
-                    )
-                    .await
+                    .run(&action, &format!("ANALYZE {}", table.sql_name()))
+                    .await?;
+                copy.complete(index);
+                Ok(())
             }
         }
     }
@@ -758,7 +847,7 @@ impl Worker {
             run.chunks_left == 0
         };
         if last {
-            copy.queue.push(table.bytes, Job::ReadBack(index));
+            copy.queue.push(copy.weights[index], Job::ReadBack(index));
             copy.begin_builds(index);
         }
         Ok(())
@@ -1044,6 +1133,31 @@ mod tests {
                     .count();
                 prop_assert_eq!(covers, 1, "page {}", page);
             }
+        }
+
+        #[test]
+        fn foreign_keys_under_way_share_no_table(pairs in prop::collection::vec((0usize..6, 0usize..6), 0..20)) {
+            let waiting: Vec<ForeignKey> = pairs
+                .iter()
+                .enumerate()
+                .map(|(object, (table, referenced))| ForeignKey { object, table: *table, referenced: *referenced })
+                .collect();
+            let mut keys = ForeignKeys { waiting, ..ForeignKeys::default() };
+            prop_assert!(keys.take_ready().is_empty(), "no table is complete");
+            keys.complete.extend(0..6);
+            let mut done = 0;
+            while !keys.waiting.is_empty() {
+                let ready = keys.take_ready();
+                prop_assert!(!ready.is_empty(), "a key waits for nothing");
+                let mut seen = HashSet::new();
+                for key in &ready {
+                    prop_assert!(!seen.contains(&key.table) && !seen.contains(&key.referenced));
+                    seen.extend([key.table, key.referenced]);
+                }
+                done += ready.len();
+                keys.locked.clear();
+            }
+            prop_assert_eq!(done, pairs.len());
         }
 
         #[test]

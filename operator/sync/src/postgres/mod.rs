@@ -213,26 +213,33 @@ impl Sides {
                 target: self.target.endpoint().to_owned(),
             });
         }
-        // A killed process leaves behind sessions that still build an index, say, and would commit it.
-        let left: i64 = self
-            .target
-            .row(
-                locking,
-                "SELECT count(pg_catalog.pg_terminate_backend(pid)) FROM pg_catalog.pg_stat_activity \
-                 WHERE application_name = $1 AND datname = current_database() AND usename = current_user \
-                   AND pid <> pg_catalog.pg_backend_pid()",
-                &[&application(task)],
-            )
-            .await?
-            .get(0);
-        if left > 0 {
-            // They end at once; the next try finds them gone.
-            return Err(Error::Busy {
-                task: task.id.clone(),
-                target: self.target.endpoint().to_owned(),
-            });
+        self.end_leftovers(task).await
+    }
+
+    /// A killed process leaves behind sessions that still build an index, say, and would commit it.
+    async fn end_leftovers(&self, task: &Task) -> Result<(), Error> {
+        const TRIES: u32 = 100;
+        for _ in 0..TRIES {
+            let left: i64 = self
+                .target
+                .row(
+                    "ending sessions of an earlier run",
+                    "SELECT count(pg_catalog.pg_terminate_backend(pid)) FROM pg_catalog.pg_stat_activity \
+                     WHERE application_name = $1 AND datname = current_database() AND usename = current_user \
+                       AND pid <> pg_catalog.pg_backend_pid()",
+                    &[&application(task)],
+                )
+                .await?
+                .get(0);
+            if left == 0 {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        Ok(())
+        Err(Error::Busy {
+            task: task.id.clone(),
+            target: self.target.endpoint().to_owned(),
+        })
     }
 
     /// Looks at both sides and refuses what a copy could not finish, without writing anything.
@@ -477,7 +484,7 @@ async fn copy_once(task: &Task, meter: Arc<Meter>) -> Result<Report, Error> {
     let sides = Sides::open(task).await?;
     sides.lock(task).await?;
     let Survey {
-        catalog,
+        mut catalog,
         schema,
         state,
         mut warnings,
@@ -505,21 +512,15 @@ async fn copy_once(task: &Task, meter: Arc<Meter>) -> Result<Report, Error> {
             .map(|table| (table.oid, table.bytes, table.rows)),
     );
     meter.enter(Phase::Data);
-    let Catalog {
-        tables,
-        sequences,
-        partitioned,
-        relations,
-        ..
-    } = catalog;
+    let sequences = std::mem::take(&mut catalog.sequences);
+    let partitioned = std::mem::take(&mut catalog.partitioned);
     let populated_views = schema.populated_views.clone();
     let privileges = schema.privileges.clone();
     let copy = Copy::new(
         task.clone(),
         sides,
-        tables,
+        catalog,
         schema,
-        &relations,
         state,
         roles,
         Arc::clone(&meter),

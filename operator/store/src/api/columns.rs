@@ -23,8 +23,6 @@ pub(crate) struct Column {
 pub(crate) enum Cell {
     /// The value found there.
     Path(JsonPath),
-    /// The time found there, as how long ago that is.
-    Since(JsonPath),
     /// Made from several fields.
     Computed(fn(&Value, Timestamp) -> Value),
 }
@@ -34,10 +32,6 @@ impl Column {
     pub(crate) fn render(&self, object: &Value, now: Timestamp) -> Value {
         match &self.cell {
             Cell::Computed(compute) => compute(object, now),
-            Cell::Since(path) => match path.find(object).first() {
-                Some(Value::String(text)) => Value::from(since(text, now)),
-                _ => Value::from("<unknown>"),
-            },
             Cell::Path(path) => {
                 let found = path.find(object);
                 match (self.kind.as_str(), found.as_slice()) {
@@ -76,7 +70,11 @@ fn human_duration(seconds: i64) -> String {
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
     let years = days / 365;
     let pair = |large: i64, unit: &str, small: i64, small_unit: &str| {
-        if small == 0 { format!("{large}{unit}") } else { format!("{large}{unit}{small}{small_unit}") }
+        if small == 0 {
+            format!("{large}{unit}")
+        } else {
+            format!("{large}{unit}{small}{small_unit}")
+        }
     };
     match seconds {
         ..-1 => "<invalid>".to_owned(),
@@ -100,11 +98,16 @@ pub(crate) fn default_columns() -> Vec<Column> {
 
 /// Every table's first column, but for events.
 pub(crate) fn name_column() -> Column {
-    Column { format: "name".to_owned(), ..computed("Name", 0, |object, _| object["metadata"]["name"].clone()) }
+    Column {
+        format: "name".to_owned(),
+        ..computed("Name", 0, |object, _| object["metadata"]["name"].clone())
+    }
 }
 
 pub(crate) fn age_column() -> Column {
-    computed("Age", 0, |object, now| elapsed(&object["metadata"]["creationTimestamp"], now))
+    computed("Age", 0, |object, now| {
+        elapsed(&object["metadata"]["creationTimestamp"], now)
+    })
 }
 
 fn computed(name: &str, priority: i64, compute: fn(&Value, Timestamp) -> Value) -> Column {
@@ -120,7 +123,10 @@ fn computed(name: &str, priority: i64, compute: fn(&Value, Timestamp) -> Value) 
 
 fn path(name: &str, priority: i64, path: &str) -> Option<Column> {
     let cell = Cell::Path(JsonPath::parse(path).ok()?);
-    Some(Column { cell, ..computed(name, priority, |_, _| Value::Null) })
+    Some(Column {
+        cell,
+        ..computed(name, priority, |_, _| Value::Null)
+    })
 }
 
 /// The columns of a built-in kind; they are those of kubectl.
@@ -128,43 +134,70 @@ pub(crate) fn built_in(kind: &str) -> Vec<Column> {
     let middle: Vec<Option<Column>> = match kind {
         "Event" => return event_columns(),
         "Namespace" => vec![path("Status", 0, ".status.phase")],
-        "Secret" => vec![path("Type", 0, ".type"), Some(computed("Data", 0, |object, _| entries(object)))],
+        "Secret" => vec![
+            path("Type", 0, ".type"),
+            Some(computed("Data", 0, |object, _| entries(object))),
+        ],
         "ConfigMap" => vec![Some(computed("Data", 0, |object, _| entries(object)))],
         "Service" => vec![
             path("Type", 0, ".spec.type"),
-            Some(computed("Cluster-IP", 0, |object, _| or(&object["spec"]["clusterIP"], "<none>"))),
-            Some(computed("External-IP", 0, |object, _| joined(&object["spec"]["externalIPs"]))),
+            Some(computed("Cluster-IP", 0, |object, _| {
+                or(&object["spec"]["clusterIP"], "<none>")
+            })),
+            Some(computed("External-IP", 0, |object, _| {
+                joined(&object["spec"]["externalIPs"])
+            })),
             Some(computed("Port(s)", 0, |object, _| service_ports(object))),
         ],
         "Lease" => vec![path("Holder", 0, ".spec.holderIdentity")],
         "Deployment" => vec![
             Some(computed("Ready", 0, |object, _| {
                 let ready = object["status"]["readyReplicas"].as_i64().unwrap_or(0);
-                Value::from(format!("{ready}/{}", object["spec"]["replicas"].as_i64().unwrap_or(1)))
+                Value::from(format!(
+                    "{ready}/{}",
+                    object["spec"]["replicas"].as_i64().unwrap_or(1)
+                ))
             })),
-            Some(computed("Up-to-date", 0, |object, _| count(&object["status"]["updatedReplicas"]))),
-            Some(computed("Available", 0, |object, _| count(&object["status"]["availableReplicas"]))),
+            Some(computed("Up-to-date", 0, |object, _| {
+                count(&object["status"]["updatedReplicas"])
+            })),
+            Some(computed("Available", 0, |object, _| {
+                count(&object["status"]["availableReplicas"])
+            })),
         ],
         "Job" => vec![
             Some(computed("Status", 0, |object, _| job_status(object))),
             Some(computed("Completions", 0, |object, _| {
                 let done = object["status"]["succeeded"].as_i64().unwrap_or(0);
-                Value::from(format!("{done}/{}", object["spec"]["completions"].as_i64().unwrap_or(1)))
+                Value::from(format!(
+                    "{done}/{}",
+                    object["spec"]["completions"].as_i64().unwrap_or(1)
+                ))
             })),
-            Some(computed("Duration", 0, |object, now| job_duration(object, now))),
+            Some(computed("Duration", 0, job_duration)),
         ],
         "CronJob" => vec![
             path("Schedule", 0, ".spec.schedule"),
-            Some(computed("Timezone", 0, |object, _| or(&object["spec"]["timeZone"], "<none>"))),
+            Some(computed("Timezone", 0, |object, _| {
+                or(&object["spec"]["timeZone"], "<none>")
+            })),
             Some(computed("Suspend", 0, |object, _| {
-                Value::from(if object["spec"]["suspend"] == true { "True" } else { "False" })
+                Value::from(if object["spec"]["suspend"] == true {
+                    "True"
+                } else {
+                    "False"
+                })
             })),
             Some(computed("Active", 0, |object, _| {
                 Value::from(object["status"]["active"].as_array().map_or(0, Vec::len))
             })),
             Some(computed("Last Schedule", 0, |object, now| {
                 let at = &object["status"]["lastScheduleTime"];
-                if at.is_string() { elapsed(at, now) } else { Value::from("<none>") }
+                if at.is_string() {
+                    elapsed(at, now)
+                } else {
+                    Value::from("<none>")
+                }
             })),
         ],
         "RoleBinding" | "ClusterRoleBinding" => vec![Some(computed("Role", 0, |object, _| {
@@ -173,17 +206,31 @@ pub(crate) fn built_in(kind: &str) -> Vec<Column> {
         }))],
         "CustomResourceDefinition" | "Role" | "ClusterRole" => {
             let created = |object: &Value, _: Timestamp| object["metadata"]["creationTimestamp"].clone();
-            return vec![name_column(), Column { kind: "date".to_owned(), ..computed("Created At", 0, created) }];
+            return vec![
+                name_column(),
+                Column {
+                    kind: "date".to_owned(),
+                    ..computed("Created At", 0, created)
+                },
+            ];
         }
         "APIService" => vec![
-            Some(computed("Service", 0, |object, _| match &object["spec"]["service"] {
-                Value::Object(service) => {
-                    let part = |name| service.get(name).and_then(Value::as_str).unwrap_or("");
-                    Value::from(format!("{}/{}", part("namespace"), part("name")))
-                }
-                _ => Value::from("Local"),
-            })),
-            path("Available", 0, r#".status.conditions[?(@.type=="Available")].status"#),
+            Some(computed(
+                "Service",
+                0,
+                |object, _| match &object["spec"]["service"] {
+                    Value::Object(service) => {
+                        let part = |name| service.get(name).and_then(Value::as_str).unwrap_or("");
+                        Value::from(format!("{}/{}", part("namespace"), part("name")))
+                    }
+                    _ => Value::from("Local"),
+                },
+            )),
+            path(
+                "Available",
+                0,
+                r#".status.conditions[?(@.type=="Available")].status"#,
+            ),
         ],
         _ => Vec::new(),
     };
@@ -196,15 +243,26 @@ pub(crate) fn built_in(kind: &str) -> Vec<Column> {
 fn event_columns() -> Vec<Column> {
     let columns = [
         Some(computed("Last Seen", 0, |event, now| {
-            let times = [&event["series"]["lastObservedTime"], &event["lastTimestamp"], &event["eventTime"]];
+            let times = [
+                &event["series"]["lastObservedTime"],
+                &event["lastTimestamp"],
+                &event["eventTime"],
+            ];
             let created = &event["metadata"]["creationTimestamp"];
-            elapsed(times.into_iter().find(|time| time.is_string()).unwrap_or(created), now)
+            elapsed(
+                times.into_iter().find(|time| time.is_string()).unwrap_or(created),
+                now,
+            )
         })),
         path("Type", 0, ".type"),
         path("Reason", 0, ".reason"),
         Some(computed("Object", 0, |event, _| {
             let object = &event["involvedObject"];
-            Value::from(format!("{}/{}", text(&object["kind"]).to_lowercase(), text(&object["name"])))
+            Value::from(format!(
+                "{}/{}",
+                text(&object["kind"]).to_lowercase(),
+                text(&object["name"])
+            ))
         })),
         path("Subobject", 1, ".involvedObject.fieldPath"),
         Some(computed("Source", 1, |event, _| {
@@ -215,23 +273,35 @@ fn event_columns() -> Vec<Column> {
             }
             Value::from(known.join(", "))
         })),
-        Some(computed("Message", 0, |event, _| Value::from(event["message"].as_str().unwrap_or("").trim()))),
+        Some(computed("Message", 0, |event, _| {
+            Value::from(event["message"].as_str().unwrap_or("").trim())
+        })),
         Some(computed("First Seen", 1, |event, now| {
             let times = [&event["firstTimestamp"], &event["eventTime"]];
             let created = &event["metadata"]["creationTimestamp"];
-            elapsed(times.into_iter().find(|time| time.is_string()).unwrap_or(created), now)
+            elapsed(
+                times.into_iter().find(|time| time.is_string()).unwrap_or(created),
+                now,
+            )
         })),
         Some(computed("Count", 1, |event, _| {
             let counts = [&event["series"]["count"], &event["count"]];
             Value::from(counts.into_iter().find_map(Value::as_i64).unwrap_or(1))
         })),
-        Some(Column { priority: 1, ..name_column() }),
+        Some(Column {
+            priority: 1,
+            ..name_column()
+        }),
     ];
     columns.into_iter().flatten().collect()
 }
 
 fn elapsed(timestamp: &Value, now: Timestamp) -> Value {
-    Value::from(timestamp.as_str().map_or_else(|| "<unknown>".to_owned(), |then| since(then, now)))
+    Value::from(
+        timestamp
+            .as_str()
+            .map_or_else(|| "<unknown>".to_owned(), |then| since(then, now)),
+    )
 }
 
 fn entries(object: &Value) -> Value {
@@ -248,8 +318,17 @@ fn or(value: &Value, absent: &str) -> Value {
 }
 
 fn joined(list: &Value) -> Value {
-    let texts: Vec<&str> = list.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    Value::from(if texts.is_empty() { "<none>".to_owned() } else { texts.join(",") })
+    let texts: Vec<&str> = list
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    Value::from(if texts.is_empty() {
+        "<none>".to_owned()
+    } else {
+        texts.join(",")
+    })
 }
 
 fn service_ports(service: &Value) -> Value {
@@ -260,8 +339,17 @@ fn service_ports(service: &Value) -> Value {
             _ => format!("{}/{protocol}", port["port"]),
         }
     };
-    let ports: Vec<String> = service["spec"]["ports"].as_array().into_iter().flatten().map(port).collect();
-    Value::from(if ports.is_empty() { "<none>".to_owned() } else { ports.join(",") })
+    let ports: Vec<String> = service["spec"]["ports"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(port)
+        .collect();
+    Value::from(if ports.is_empty() {
+        "<none>".to_owned()
+    } else {
+        ports.join(",")
+    })
 }
 
 fn job_status(job: &Value) -> Value {
@@ -287,8 +375,14 @@ fn job_status(job: &Value) -> Value {
 }
 
 fn job_duration(job: &Value, now: Timestamp) -> Value {
-    let time = |field: &str| job["status"][field].as_str().and_then(|text| text.parse::<Timestamp>().ok());
-    let Some(start) = time("startTime") else { return Value::from("") };
+    let time = |field: &str| {
+        job["status"][field]
+            .as_str()
+            .and_then(|text| text.parse::<Timestamp>().ok())
+    };
+    let Some(start) = time("startTime") else {
+        return Value::from("");
+    };
     let end = time("completionTime").unwrap_or(now);
     Value::from(human_duration(end.as_second() - start.as_second()))
 }
@@ -325,7 +419,11 @@ mod tests {
         let now: Timestamp = "2026-01-01T01:00:00Z".parse().unwrap();
         let object = json!({"a": {"n": 3, "t": "2026-01-01T00:00:00Z", "l": ["x", "y"], "b": true}});
         let cell = |kind: &str, at: &str| {
-            Column { kind: kind.to_owned(), ..path("C", 0, at).unwrap() }.render(&object, now)
+            Column {
+                kind: kind.to_owned(),
+                ..path("C", 0, at).unwrap()
+            }
+            .render(&object, now)
         };
         assert_eq!(cell("integer", ".a.n"), json!(3));
         assert_eq!(cell("string", ".a.n"), json!("3"));

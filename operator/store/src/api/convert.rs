@@ -45,13 +45,26 @@ pub(crate) fn to_stored(kind: &Kind, mut object: Value) -> Value {
     object
 }
 
+/// Where a field of the kind's version is in stored objects, by its dotted path.
+pub(crate) fn stored_path(kind: &Kind, path: &str) -> String {
+    if kind.is(EVENTS) && kind.api_version() != kind.stored_as {
+        let (field, rest) = path.split_at(path.find('.').unwrap_or(path.len()));
+        if let Some((_, old)) = EVENT_FIELDS.iter().find(|(new, _)| *new == field) {
+            return format!("{old}{rest}");
+        }
+    }
+    path.to_owned()
+}
+
 fn rename<'a>(object: &mut Value, names: impl Iterator<Item = (&'a str, &'a str)> + Clone) {
     let Value::Object(fields) = object else { return };
     *fields = std::mem::take(fields)
         .into_iter()
-        .map(|(name, value)| match names.clone().find(|(from, _)| *from == name) {
-            Some((_, to)) => (to.to_owned(), value),
-            None => (name, value),
-        })
+        .map(
+            |(name, value)| match names.clone().find(|(from, _)| *from == name) {
+                Some((_, to)) => (to.to_owned(), value),
+                None => (name, value),
+            },
+        )
         .collect::<Map<_, _>>();
 }

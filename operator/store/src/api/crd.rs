@@ -16,8 +16,14 @@ pub(crate) const CLEANUP_FINALIZER: &str = "customresourcecleanup.apiextensions.
 
 /// Completes a definition that is about to be stored; `old` is the one that it takes the place of.
 pub(crate) fn complete(definition: &mut Value, old: Option<&Value>, now: &str) {
-    let kind = definition["spec"]["names"]["kind"].as_str().unwrap_or("").to_owned();
-    if let Some(names) = definition["spec"]["names"].as_object_mut() {
+    let kind = definition["spec"]["names"]["kind"]
+        .as_str()
+        .unwrap_or("")
+        .to_owned();
+    if let Some(names) = definition
+        .pointer_mut("/spec/names")
+        .and_then(Value::as_object_mut)
+    {
         let absent = |names: &Map<String, Value>, name: &str| names.get(name).is_none_or(|value| value == "");
         if absent(names, "singular") {
             names.insert("singular".to_owned(), kind.to_lowercase().into());
@@ -26,23 +32,32 @@ pub(crate) fn complete(definition: &mut Value, old: Option<&Value>, now: &str) {
             names.insert("listKind".to_owned(), format!("{kind}List").into());
         }
     }
-    if let Some(spec) = definition["spec"].as_object_mut() {
-        spec.entry("conversion").or_insert_with(|| json!({"strategy": "None"}));
+    if let Some(spec) = definition.pointer_mut("/spec").and_then(Value::as_object_mut) {
+        spec.entry("conversion")
+            .or_insert_with(|| json!({"strategy": "None"}));
     }
     let storage_version = versions(definition).find(|version| version["storage"] == true);
     let storage_version = storage_version.map(|version| version["name"].clone());
-    let mut stored: Vec<Value> =
-        old.and_then(|old| old["status"]["storedVersions"].as_array()).cloned().unwrap_or_default();
+    let mut stored: Vec<Value> = old
+        .and_then(|old| old["status"]["storedVersions"].as_array())
+        .cloned()
+        .unwrap_or_default();
     stored.extend(storage_version.filter(|version| !stored.contains(version)));
     let condition = |kind: &str, reason: &str, message: &str| {
-        let since = old.and_then(|old| condition_since(old, kind)).unwrap_or_else(|| now.into());
+        let since = old
+            .and_then(|old| condition_since(old, kind))
+            .unwrap_or_else(|| now.into());
         json!({
             "type": kind, "status": "True", "lastTransitionTime": since, "reason": reason, "message": message,
         })
     };
     let mut conditions = vec![
         condition("NamesAccepted", "NoConflicts", "no conflicts found"),
-        condition("Established", "InitialNamesAccepted", "the initial names have been accepted"),
+        condition(
+            "Established",
+            "InitialNamesAccepted",
+            "the initial names have been accepted",
+        ),
     ];
     if meta::is_deleting(definition) {
         let message = "CustomResource deletion is in progress";
@@ -58,7 +73,10 @@ pub(crate) fn complete(definition: &mut Value, old: Option<&Value>, now: &str) {
 
 fn condition_since(definition: &Value, kind: &str) -> Option<Value> {
     let conditions = definition["status"]["conditions"].as_array()?;
-    conditions.iter().find(|found| found["type"] == kind).map(|found| found["lastTransitionTime"].clone())
+    conditions
+        .iter()
+        .find(|found| found["type"] == kind)
+        .map(|found| found["lastTransitionTime"].clone())
 }
 
 fn versions(definition: &Value) -> impl Iterator<Item = &Value> {
@@ -76,7 +94,11 @@ pub(crate) fn validate(definition: &Value, old: Option<&Value>) -> Vec<FieldErro
         errors.push(FieldError::invalid("metadata.name", name, detail));
     }
     if !group.contains('.') || !meta::is_subdomain(group) {
-        errors.push(FieldError::invalid("spec.group", group, "should be a domain with at least one dot"));
+        errors.push(FieldError::invalid(
+            "spec.group",
+            group,
+            "should be a domain with at least one dot",
+        ));
     }
     if string(&spec["names"]["kind"]).is_empty() {
         errors.push(FieldError::required("spec.names.kind", ""));
@@ -84,26 +106,49 @@ pub(crate) fn validate(definition: &Value, old: Option<&Value>) -> Vec<FieldErro
     for field in ["plural", "singular"] {
         let value = string(&spec["names"][field]);
         if !meta::is_label(value) {
-            errors.push(FieldError::invalid(format!("spec.names.{field}"), value, meta::LABEL_RULE));
+            errors.push(FieldError::invalid(
+                format!("spec.names.{field}"),
+                value,
+                meta::LABEL_RULE,
+            ));
         }
     }
     if !matches!(string(&spec["scope"]), "Cluster" | "Namespaced") {
         let path = "spec.scope";
-        errors.push(FieldError::not_supported(path, spec["scope"].clone(), ["Cluster", "Namespaced"]));
+        errors.push(FieldError::not_supported(
+            path,
+            spec["scope"].clone(),
+            ["Cluster", "Namespaced"],
+        ));
     }
     if string(&spec["conversion"]["strategy"]) != "None" {
         let strategy = spec["conversion"]["strategy"].clone();
-        errors.push(FieldError::not_supported("spec.conversion.strategy", strategy, ["None"]));
+        errors.push(FieldError::not_supported(
+            "spec.conversion.strategy",
+            strategy,
+            ["None"],
+        ));
     }
     errors.extend(validate_versions(definition));
     if let Some(old) = old {
-        for path in [["scope", ""], ["names", "kind"], ["names", "plural"], ["group", ""]] {
+        for path in [
+            ["scope", ""],
+            ["names", "kind"],
+            ["names", "plural"],
+            ["group", ""],
+        ] {
             let at = |definition: &Value| {
                 let value = &definition["spec"][path[0]];
-                if path[1].is_empty() { value.clone() } else { value[path[1]].clone() }
+                if path[1].is_empty() {
+                    value.clone()
+                } else {
+                    value[path[1]].clone()
+                }
             };
             if at(old) != at(definition) {
-                let path = format!("spec.{}", path.join(".")).trim_end_matches('.').to_owned();
+                let path = format!("spec.{}", path.join("."))
+                    .trim_end_matches('.')
+                    .to_owned();
                 errors.push(FieldError::invalid(path, at(definition), "field is immutable"));
             }
         }
@@ -122,7 +167,11 @@ fn validate_versions(definition: &Value) -> Vec<FieldError> {
             errors.push(FieldError::new(format!("{path}.name"), kind, name, ""));
         }
         if !meta::is_label(name) {
-            errors.push(FieldError::invalid(format!("{path}.name"), name, meta::LABEL_RULE));
+            errors.push(FieldError::invalid(
+                format!("{path}.name"),
+                name,
+                meta::LABEL_RULE,
+            ));
         }
         let schema_path = format!("{path}.schema.openAPIV3Schema");
         match &version["schema"]["openAPIV3Schema"] {
@@ -151,9 +200,17 @@ fn validate_versions(definition: &Value) -> Vec<FieldError> {
             }
         }
     }
-    if versions(definition).filter(|version| version["storage"] == true).count() != 1 {
+    if versions(definition)
+        .filter(|version| version["storage"] == true)
+        .count()
+        != 1
+    {
         let detail = "must have exactly one version marked as storage version";
-        errors.push(FieldError::invalid("spec.versions", definition["spec"]["versions"].clone(), detail));
+        errors.push(FieldError::invalid(
+            "spec.versions",
+            definition["spec"]["versions"].clone(),
+            detail,
+        ));
     }
     errors
 }
@@ -166,8 +223,16 @@ pub(crate) fn kinds(definition: &Value) -> Vec<Kind> {
     let group = string(&spec["group"]);
     let plural = string(&names["plural"]);
     let stored_version = versions(definition).find(|version| version["storage"] == true);
-    let stored_as = api_version(group, stored_version.map_or("", |version| string(&version["name"])));
-    let texts = |value: &Value| list(value).filter_map(Value::as_str).map(str::to_owned).collect::<Vec<_>>();
+    let stored_as = api_version(
+        group,
+        stored_version.map_or("", |version| string(&version["name"])),
+    );
+    let texts = |value: &Value| {
+        list(value)
+            .filter_map(Value::as_str)
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
     versions(definition)
         .filter(|version| version["served"] == true)
         .filter_map(|version| {
@@ -185,7 +250,9 @@ pub(crate) fn kinds(definition: &Value) -> Vec<Kind> {
             let kind = string(&names["kind"]);
             let deprecation = (version["deprecated"] == true).then(|| {
                 let default = || format!("{}/{version_name} {kind} is deprecated", group);
-                version["deprecationWarning"].as_str().map_or_else(default, str::to_owned)
+                version["deprecationWarning"]
+                    .as_str()
+                    .map_or_else(default, str::to_owned)
             });
             Some(Kind {
                 group: group.to_owned(),
@@ -203,7 +270,10 @@ pub(crate) fn kinds(definition: &Value) -> Vec<Kind> {
                 status: subresources["status"].is_object(),
                 scale: scale(&subresources["scale"]),
                 generation: true,
-                schema: Schema::Custom { compiled: Arc::new(compiled), source: Arc::new(source.clone()) },
+                schema: Schema::Custom {
+                    compiled: Arc::new(compiled),
+                    source: Arc::new(source.clone()),
+                },
                 columns: printer_columns(&version["additionalPrinterColumns"]),
                 selectable: list(&version["selectableFields"])
                     .filter_map(|field| field["jsonPath"].as_str())
@@ -220,16 +290,24 @@ pub(crate) fn kinds(definition: &Value) -> Vec<Kind> {
 fn scale(declared: &Value) -> Option<Scale> {
     let path = declared["specReplicasPath"].as_str()?;
     Some(Scale {
-        spec_replicas: path.trim_start_matches('.').split('.').map(str::to_owned).collect(),
+        spec_replicas: path
+            .trim_start_matches('.')
+            .split('.')
+            .map(str::to_owned)
+            .collect(),
         status_replicas: JsonPath::parse(declared["statusReplicasPath"].as_str()?).ok()?,
-        selector: declared["labelSelectorPath"].as_str().and_then(|path| JsonPath::parse(path).ok()),
+        selector: declared["labelSelectorPath"]
+            .as_str()
+            .and_then(|path| JsonPath::parse(path).ok()),
     })
 }
 
 fn printer_columns(declared: &Value) -> Vec<Column> {
     let mut columns = vec![columns::name_column()];
     for column in list(declared) {
-        let Ok(path) = JsonPath::parse(string(&column["jsonPath"])) else { continue };
+        let Ok(path) = JsonPath::parse(string(&column["jsonPath"])) else {
+            continue;
+        };
         columns.push(Column {
             name: string(&column["name"]).to_owned(),
             kind: string(&column["type"]).to_owned(),
@@ -239,7 +317,11 @@ fn printer_columns(declared: &Value) -> Vec<Column> {
             cell: Cell::Path(path),
         });
     }
-    if columns.len() == 1 { columns::default_columns() } else { columns }
+    if columns.len() == 1 {
+        columns::default_columns()
+    } else {
+        columns
+    }
 }
 
 fn string(value: &Value) -> &str {

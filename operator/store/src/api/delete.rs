@@ -5,6 +5,7 @@ use std::sync::Arc;
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
+use super::builtin::FIRST_NAMESPACES;
 use super::kinds::{DEFINITIONS, Kind, NAMESPACES};
 use super::negotiate::object_format;
 use super::selector::Selector;
@@ -41,11 +42,17 @@ pub(crate) struct DeleteOptions {
 impl DeleteOptions {
     /// From the body, and where that is silent from the query.
     fn parse(call: &Call) -> Result<Self, Failure> {
-        let given = if call.body.is_empty() { Value::Null } else { body::decode(&call.headers, &call.body)? };
+        let given = if call.body.is_empty() {
+            Value::Null
+        } else {
+            body::decode(&call.headers, &call.body)?
+        };
         let text = |value: &Value| value.as_str().map(str::to_owned);
         let policy = text(&given["propagationPolicy"]);
         let policy = policy.or_else(|| call.query.get("propagationPolicy").map(str::to_owned));
-        let orphan = given["orphanDependents"].as_bool().or(call.query.flag("orphanDependents")?);
+        let orphan = given["orphanDependents"]
+            .as_bool()
+            .or(call.query.flag("orphanDependents")?);
         let refuse = |error: FieldError| Err(Failure::invalid_options("DeleteOptions", error));
         let propagation = match (policy.as_deref(), orphan) {
             (Some(_), Some(_)) => {
@@ -74,7 +81,10 @@ impl DeleteOptions {
     }
 
     pub(crate) fn with_uid(uid: &str) -> Self {
-        DeleteOptions { uid: Some(uid.to_owned()), ..DeleteOptions::default() }
+        DeleteOptions {
+            uid: Some(uid.to_owned()),
+            ..DeleteOptions::default()
+        }
     }
 }
 
@@ -86,14 +96,19 @@ pub(crate) enum Deleted {
     Waiting(Arc<Value>),
 }
 
-pub(crate) async fn delete(api: &Api, target: &Target, call: &Call) -> Result<Response<ResponseBody>, Failure> {
+pub(crate) async fn delete(
+    api: &Api,
+    target: &Target,
+    call: &Call,
+) -> Result<Response<ResponseBody>, Failure> {
     let format = object_format(&call.headers, &call.query)?;
     let options = DeleteOptions::parse(call)?;
     let kind = &target.kind;
     match delete_object(api, target, target.name.as_deref().unwrap_or(""), &options).await? {
-        Deleted::Waiting(object) => {
-            Ok(super::json(StatusCode::OK, &table::present(format, kind, &object, true)))
-        }
+        Deleted::Waiting(object) => Ok(super::json(
+            StatusCode::OK,
+            &table::present(format, kind, &object, true),
+        )),
         Deleted::Gone(object) => {
             let mut details = json!({"name": meta::name(&object)});
             if !kind.group.is_empty() {
@@ -121,7 +136,12 @@ pub(crate) async fn delete_collection(
     let mut deleted = Vec::new();
     for (key, stored) in read::selected(api, kind, target.namespace.as_deref(), &selector) {
         let namespace = (!key.namespace.is_empty()).then(|| key.namespace.clone());
-        let within = Target { kind: Arc::clone(kind), namespace, name: None, subresource: None };
+        let within = Target {
+            kind: Arc::clone(kind),
+            namespace,
+            name: None,
+            subresource: None,
+        };
         match delete_object(api, &within, &key.name, &options).await {
             Err(failure) if failure.code() == StatusCode::NOT_FOUND => {}
             Err(failure) => return Err(failure),
@@ -141,6 +161,13 @@ pub(crate) async fn delete_object(
     options: &DeleteOptions,
 ) -> Result<Deleted, Failure> {
     let kind = &target.kind;
+    if kind.is(NAMESPACES) && FIRST_NAMESPACES.contains(&name) {
+        return Err(Failure::forbidden(
+            kind,
+            name,
+            "this namespace may not be deleted",
+        ));
+    }
     for _ in 0..ATTEMPTS {
         let live = read::find(api, target, name)?;
         check_preconditions(kind, name, &live, options)?;
@@ -148,7 +175,11 @@ pub(crate) async fn delete_object(
         let held = meta::is_held(&marked);
         if options.dry_run {
             let object = Arc::new(marked);
-            return Ok(if held { Deleted::Waiting(object) } else { Deleted::Gone(object) });
+            return Ok(if held {
+                Deleted::Waiting(object)
+            } else {
+                Deleted::Gone(object)
+            });
         }
         if held && marked == *live.value {
             return Ok(Deleted::Waiting(live.value));
@@ -161,7 +192,16 @@ pub(crate) async fn delete_object(
         };
         let durable = super::write::is_durable(kind, &live.value);
         let expect = Expect::Revision(live.revision);
-        match api.engine().write(Write { key: target.key(name), expect, change, durable }).await {
+        match api
+            .engine()
+            .write(Write {
+                key: target.key(name),
+                expect,
+                change,
+                durable,
+            })
+            .await
+        {
             Ok(stored) if held => return Ok(Deleted::Waiting(stored.value)),
             Ok(stored) => return Ok(Deleted::Gone(stored.value)),
             Err(WriteError::Conflict) => {}
@@ -171,9 +211,15 @@ pub(crate) async fn delete_object(
     Err(Failure::modified(kind, name))
 }
 
-fn check_preconditions(kind: &Kind, name: &str, live: &Stored, options: &DeleteOptions) -> Result<(), Failure> {
+fn check_preconditions(
+    kind: &Kind,
+    name: &str,
+    live: &Stored,
+    options: &DeleteOptions,
+) -> Result<(), Failure> {
     let refuse = |what: &str, asked: &str, found: &str| {
-        let why = format!("Precondition failed: {what} in precondition: {asked}, {what} in object meta: {found}");
+        let why =
+            format!("Precondition failed: {what} in precondition: {asked}, {what} in object meta: {found}");
         Err(Failure::conflict(kind, name, &why))
     };
     let uid = meta::string(&live.value, "uid");
@@ -181,7 +227,11 @@ fn check_preconditions(kind: &Kind, name: &str, live: &Stored, options: &DeleteO
         return refuse("UID", asked, uid);
     }
     let version = live.revision.to_string();
-    if let Some(asked) = options.resource_version.as_deref().filter(|asked| *asked != version) {
+    if let Some(asked) = options
+        .resource_version
+        .as_deref()
+        .filter(|asked| *asked != version)
+    {
         return refuse("ResourceVersion", asked, &version);
     }
     Ok(())

@@ -26,8 +26,10 @@ pub(crate) fn answer(api: &Api, route: &Route, call: &Call) -> Result<Response<R
                 return Ok(aggregated(form, groups()));
             }
             let list = if core {
-                let versions: Vec<&str> =
-                    groups().flat_map(|group| &group.versions).map(|version| version.name.as_str()).collect();
+                let versions: Vec<&str> = groups()
+                    .flat_map(|group| &group.versions)
+                    .map(|version| version.name.as_str())
+                    .collect();
                 json!({"kind": "APIVersions", "versions": versions, "serverAddressByClientCIDRs": []})
             } else {
                 let groups: Vec<Value> = groups().map(group_summary).collect();
@@ -48,7 +50,11 @@ pub(crate) fn answer(api: &Api, route: &Route, call: &Call) -> Result<Response<R
         }
         Route::OpenApiV2 => Ok(document(served.openapi.v2())),
         Route::OpenApiV3Index => Ok(json_bytes(StatusCode::OK, served.openapi.index())),
-        Route::OpenApiV3(path) => served.openapi.document(path).map(document).ok_or_else(Failure::no_such_path),
+        Route::OpenApiV3(path) => served
+            .openapi
+            .document(path)
+            .map(document)
+            .ok_or_else(Failure::no_such_path),
         Route::Health | Route::Resource(_) => Err(Failure::no_such_path()),
     }
 }
@@ -76,15 +82,29 @@ fn version() -> Value {
 }
 
 fn paths(served: &Served) -> Vec<String> {
-    let mut paths: Vec<String> = ["/api", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"]
-        .map(str::to_owned)
-        .to_vec();
+    let mut paths: Vec<String> = [
+        "/api",
+        "/apis",
+        "/healthz",
+        "/livez",
+        "/openapi/v2",
+        "/openapi/v3",
+        "/readyz",
+        "/version",
+    ]
+    .map(str::to_owned)
+    .to_vec();
     for group in &served.groups {
         if !group.name.is_empty() {
             paths.push(format!("/apis/{}", group.name));
         }
         let root = if group.name.is_empty() { "/api" } else { "/apis" };
-        paths.extend(group.versions.iter().map(|version| format!("{root}/{}", api_version(&group.name, &version.name))));
+        paths.extend(
+            group
+                .versions
+                .iter()
+                .map(|version| format!("{root}/{}", api_version(&group.name, &version.name))),
+        );
     }
     paths.sort();
     paths
@@ -142,7 +162,11 @@ fn resource_list(group: &str, version: &Version) -> Value {
 }
 
 fn subresource_verbs(name: &str) -> &'static [&'static str] {
-    if name == "finalize" { &["update"] } else { &["get", "patch", "update"] }
+    if name == "finalize" {
+        &["update"]
+    } else {
+        &["get", "patch", "update"]
+    }
 }
 
 fn aggregated<'a>(form: &str, groups: impl Iterator<Item = &'a Group>) -> Response<ResponseBody> {
@@ -152,7 +176,11 @@ fn aggregated<'a>(form: &str, groups: impl Iterator<Item = &'a Group>) -> Respon
                 .versions
                 .iter()
                 .map(|version| {
-                    let resources: Vec<Value> = version.kinds.iter().map(|kind| aggregated_resource(kind)).collect();
+                    let resources: Vec<Value> = version
+                        .kinds
+                        .iter()
+                        .map(|kind| aggregated_resource(kind))
+                        .collect();
                     json!({"version": version.name, "resources": resources, "freshness": "Current"})
                 })
                 .collect();
@@ -170,14 +198,15 @@ fn aggregated<'a>(form: &str, groups: impl Iterator<Item = &'a Group>) -> Respon
     if let Ok(media_type) = HeaderValue::from_str(&media_type) {
         response.headers_mut().insert(header::CONTENT_TYPE, media_type);
     }
-    response.headers_mut().insert(header::VARY, HeaderValue::from_static("Accept"));
+    response
+        .headers_mut()
+        .insert(header::VARY, HeaderValue::from_static("Accept"));
     response
 }
 
 fn aggregated_resource(kind: &Kind) -> Value {
     let scope = if kind.namespaced { "Namespaced" } else { "Cluster" };
-    let response_kind =
-        |(group, version, kind): (&str, &str, &str)| json!({"group": group, "version": version, "kind": kind});
+    let response_kind = |(group, version, kind): (&str, &str, &str)| json!({"group": group, "version": version, "kind": kind});
     let mut resource = json!({
         "resource": kind.plural,
         "responseKind": response_kind((&kind.group, &kind.version, &kind.kind)),

@@ -14,27 +14,30 @@ use serde_json::Value;
 
 use super::builtin::{self, NAMESPACE_FINALIZER};
 use super::crd::CLEANUP_FINALIZER;
-use super::delete::{self, DeleteOptions, FOREGROUND, ORPHAN,};
+use super::delete::{self, DeleteOptions, FOREGROUND, ORPHAN};
 use super::kinds::{DEFINITIONS, EVENTS, NAMESPACES};
 use super::status::Failure;
 use super::write;
 use super::{Api, Target, meta};
 use crate::engine::{Event, EventKind, Key, Memory, Stored};
 
-/// How often expired events are looked for, and how long to wait after a failure.
+/// How often expired events are looked for.
 const PERIOD: Duration = Duration::from_secs(60);
-const BACKOFF: Duration = Duration::from_secs(1);
+/// How long what failed waits to be tried again: at first, and at most after failing again and again.
+const BACKOFF: Duration = Duration::from_millis(500);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
 
 /// Runs until the engine closes.
 pub(crate) async fn housekeeping(api: Arc<Api>, event_ttl: Duration) {
-    let mut work = Work::everything(&api);
     let mut tail = api.engine().tail(api.engine().read(Memory::revision));
+    let mut work = Work::everything(&api);
     let mut expiry = tokio::time::interval(PERIOD);
+    let mut backoff = BACKOFF;
     loop {
         work = work.run(&api).await;
-        if !work.is_empty() {
-            tokio::time::sleep(BACKOFF).await;
-            continue;
+        let failing = !work.is_empty();
+        if !failing {
+            backoff = BACKOFF;
         }
         tokio::select! {
             events = tail.next() => match events {
@@ -46,6 +49,7 @@ pub(crate) async fn housekeeping(api: Arc<Api>, event_ttl: Duration) {
                     work = Work::everything(&api);
                 }
             },
+            () = tokio::time::sleep(backoff), if failing => backoff = (backoff * 2).min(LONGEST_BACKOFF),
             _ = expiry.tick() => expire_events(&api, event_ttl).await,
         }
     }
@@ -70,7 +74,11 @@ impl Work {
     /// All that could be left over from before.
     fn everything(api: &Api) -> Self {
         let mut work = Work::default();
-        api.engine().read(|memory| memory.all().for_each(|(key, stored)| work.note_object(key, &stored.value)));
+        api.engine().read(|memory| {
+            memory
+                .all()
+                .for_each(|(key, stored)| work.note_object(key, &stored.value))
+        });
         work
     }
 
@@ -86,9 +94,14 @@ impl Work {
             } else {
                 self.note_object(&event.key, &event.object);
                 let references = |object: &Value| object["metadata"]["ownerReferences"].clone();
-                let before = event.previous.as_ref().filter(|before| references(&before.value).is_array());
+                let before = event
+                    .previous
+                    .as_ref()
+                    .filter(|before| references(&before.value).is_array());
                 // What lets go of an owner may be the last that it has waited for.
-                self.note_owners_of(before.filter(|before| references(&before.value) != references(&event.object)));
+                self.note_owners_of(
+                    before.filter(|before| references(&before.value) != references(&event.object)),
+                );
             }
         }
     }
@@ -99,7 +112,9 @@ impl Work {
             DEFINITIONS if meta::is_deleting(object) => drop(self.definitions.insert(key.name.clone())),
             _ => {}
         }
-        if meta::is_deleting(object) && meta::finalizers(object).any(|name| name == FOREGROUND || name == ORPHAN) {
+        if meta::is_deleting(object)
+            && meta::finalizers(object).any(|name| name == FOREGROUND || name == ORPHAN)
+        {
             self.owners.insert(key.clone());
         }
         if object["metadata"]["ownerReferences"].is_array() {
@@ -156,7 +171,12 @@ fn failed(outcome: Result<(), Failure>, what: &str, name: &str) -> bool {
     match outcome {
         Ok(()) => false,
         Err(failure) => {
-            tracing::warn!(?failure, what, name, "housekeeping failed and will be tried again");
+            tracing::warn!(
+                ?failure,
+                what,
+                name,
+                "housekeeping failed and will be tried again"
+            );
             true
         }
     }
@@ -191,7 +211,10 @@ fn find_related(
 
 fn owners(object: &Value) -> impl Iterator<Item = &str> {
     let references = object["metadata"]["ownerReferences"].as_array();
-    references.into_iter().flatten().filter_map(|owner| owner["uid"].as_str())
+    references
+        .into_iter()
+        .flatten()
+        .filter_map(|owner| owner["uid"].as_str())
 }
 
 /// The object at `key` as the target of a change by the server, with its present state.
@@ -199,12 +222,22 @@ fn target_of(api: &Api, key: &Key) -> Option<(Target, Stored)> {
     let stored = api.engine().read(|memory| memory.get(key).cloned())?;
     let kind = Arc::clone(api.served().by_storage(&key.resource)?);
     let namespace = (!key.namespace.is_empty()).then(|| key.namespace.clone());
-    Some((Target { kind, namespace, name: Some(key.name.clone()), subresource: None }, stored))
+    Some((
+        Target {
+            kind,
+            namespace,
+            name: Some(key.name.clone()),
+            subresource: None,
+        },
+        stored,
+    ))
 }
 
 /// Deletes in the background; an object that is gone already is no failure.
 async fn discard(api: &Api, key: &Key) -> Result<(), Failure> {
-    let Some((target, stored)) = target_of(api, key) else { return Ok(()) };
+    let Some((target, stored)) = target_of(api, key) else {
+        return Ok(());
+    };
     let uid = meta::string(&stored.value, "uid");
     if meta::is_deleting(&stored.value) && meta::is_held(&stored.value) {
         return Ok(());
@@ -218,7 +251,9 @@ async fn discard(api: &Api, key: &Key) -> Result<(), Failure> {
 /// Furnishes a living namespace; empties one that is being deleted, and ends it when it is empty.
 async fn tend_namespace(api: &Api, name: &str) -> Result<(), Failure> {
     let key = Key::new(&NAMESPACES.into(), "", name);
-    let Some((target, stored)) = target_of(api, &key) else { return Ok(()) };
+    let Some((target, stored)) = target_of(api, &key) else {
+        return Ok(());
+    };
     if !meta::is_deleting(&stored.value) {
         return builtin::furnish(api, name).await;
     }
@@ -229,10 +264,16 @@ async fn tend_namespace(api: &Api, name: &str) -> Result<(), Failure> {
         // Finalizers hold some of it. Its departure will bring us back.
         return Ok(());
     }
-    let finalize = Target { subresource: Some("finalize".to_owned()), ..target };
+    let finalize = Target {
+        subresource: Some("finalize".to_owned()),
+        ..target
+    };
     write::modify_by_server(api, &finalize, |namespace| {
         let mut ended = namespace.clone();
-        ended["spec"]["finalizers"].as_array_mut()?.retain(|finalizer| finalizer != NAMESPACE_FINALIZER);
+        ended
+            .pointer_mut("/spec/finalizers")?
+            .as_array_mut()?
+            .retain(|finalizer| finalizer != NAMESPACE_FINALIZER);
         Some(ended)
     })
     .await
@@ -241,11 +282,15 @@ async fn tend_namespace(api: &Api, name: &str) -> Result<(), Failure> {
 /// Deletes the objects of a definition that is being deleted, and lets it go when there are none.
 async fn end_definition(api: &Api, name: &str) -> Result<(), Failure> {
     let key = Key::new(&DEFINITIONS.into(), "", name);
-    let Some((target, stored)) = target_of(api, &key) else { return Ok(()) };
+    let Some((target, stored)) = target_of(api, &key) else {
+        return Ok(());
+    };
     if !meta::is_deleting(&stored.value) {
         return Ok(());
     }
-    let Some((plural, group)) = name.split_once('.') else { return Ok(()) };
+    let Some((plural, group)) = name.split_once('.') else {
+        return Ok(());
+    };
     let storage = format!("{group}/{plural}");
     for instance in contents(api, |key, _| *key.resource == *storage) {
         discard(api, &instance).await?;
@@ -258,7 +303,11 @@ async fn end_definition(api: &Api, name: &str) -> Result<(), Failure> {
 
 fn contents(api: &Api, choose: impl Fn(&Key, &Stored) -> bool) -> Vec<Key> {
     api.engine().read(|memory| {
-        memory.all().filter(|(key, stored)| choose(key, stored)).map(|(key, _)| key.clone()).collect()
+        memory
+            .all()
+            .filter(|(key, stored)| choose(key, stored))
+            .map(|(key, _)| key.clone())
+            .collect()
     })
 }
 
@@ -288,7 +337,11 @@ async fn collect(api: &Api, key: &Key) -> Result<(), Failure> {
         }
         Some(owned)
     });
-    if abandoned == Some(true) { discard(api, key).await } else { Ok(()) }
+    if abandoned == Some(true) {
+        discard(api, key).await
+    } else {
+        Ok(())
+    }
 }
 
 fn waits_for_dependents(owner: &Value) -> bool {
@@ -297,7 +350,9 @@ fn waits_for_dependents(owner: &Value) -> bool {
 
 /// Does for an owner that is being deleted what it waits for: deletes its dependents or sets them free.
 async fn release(api: &Api, key: &Key) -> Result<(), Failure> {
-    let Some((target, stored)) = target_of(api, key) else { return Ok(()) };
+    let Some((target, stored)) = target_of(api, key) else {
+        return Ok(());
+    };
     if !meta::is_deleting(&stored.value) {
         return Ok(());
     }
@@ -305,10 +360,13 @@ async fn release(api: &Api, key: &Key) -> Result<(), Failure> {
     let dependents = || contents(api, |_, stored| owners(&stored.value).any(|owner| owner == uid));
     if meta::finalizers(&stored.value).any(|finalizer| finalizer == ORPHAN) {
         for dependent in dependents() {
-            let Some((target, _)) = target_of(api, &dependent) else { continue };
+            let Some((target, _)) = target_of(api, &dependent) else {
+                continue;
+            };
             write::modify_by_server(api, &target, |object| {
                 let mut freed = object.clone();
-                freed["metadata"]["ownerReferences"].as_array_mut()?.retain(|owner| owner["uid"] != uid.as_str());
+                let owners = freed.pointer_mut("/metadata/ownerReferences")?.as_array_mut()?;
+                owners.retain(|owner| owner["uid"] != uid.as_str());
                 Some(freed)
             })
             .await?;
@@ -347,8 +405,13 @@ async fn expire_events(api: &Api, ttl: Duration) {
             &event["eventTime"],
             &event["metadata"]["creationTimestamp"],
         ];
-        let last = times.into_iter().filter_map(|time| time.as_str()?.parse::<Timestamp>().ok()).max();
-        last.is_none_or(|last| u64::try_from(now.as_second() - last.as_second()).is_ok_and(|age| age > ttl.as_secs()))
+        let last = times
+            .into_iter()
+            .filter_map(|time| time.as_str()?.parse::<Timestamp>().ok())
+            .max();
+        last.is_none_or(|last| {
+            u64::try_from(now.as_second() - last.as_second()).is_ok_and(|age| age > ttl.as_secs())
+        })
     };
     for key in contents(api, |key, stored| &*key.resource == EVENTS && expired(stored)) {
         failed(discard(api, &key).await, "event", &key.name);

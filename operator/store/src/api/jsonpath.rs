@@ -12,7 +12,11 @@ enum Step {
     /// Negative ones count from the end.
     Index(i64),
     All,
-    Filter { path: JsonPath, comparison: Comparison, value: Value },
+    Filter {
+        path: JsonPath,
+        comparison: Comparison,
+        value: Value,
+    },
     /// A filter that asks for nothing but presence.
     Present(JsonPath),
 }
@@ -63,7 +67,9 @@ impl JsonPath {
 
     /// All values that the path leads to.
     pub(crate) fn find<'a>(&self, root: &'a Value) -> Vec<&'a Value> {
-        self.0.iter().fold(vec![root], |found, step| found.into_iter().flat_map(|value| step.apply(value)).collect())
+        self.0.iter().fold(vec![root], |found, step| {
+            found.into_iter().flat_map(|value| step.apply(value)).collect()
+        })
     }
 }
 
@@ -80,18 +86,33 @@ impl Step {
             Step::Field(name) => value.get(name).into_iter().collect(),
             Step::All => children(value),
             Step::Index(index) => {
-                let Value::Array(items) = value else { return Vec::new() };
+                let Value::Array(items) = value else {
+                    return Vec::new();
+                };
                 let from_end = usize::try_from(index.unsigned_abs()).unwrap_or(usize::MAX);
-                let index = if *index < 0 { items.len().checked_sub(from_end) } else { Some(from_end) };
+                let index = if *index < 0 {
+                    items.len().checked_sub(from_end)
+                } else {
+                    Some(from_end)
+                };
                 index.and_then(|index| items.get(index)).into_iter().collect()
             }
-            Step::Filter { path, comparison, value: wanted } => children(value)
+            Step::Filter {
+                path,
+                comparison,
+                value: wanted,
+            } => children(value)
                 .into_iter()
-                .filter(|item| path.find(item).first().is_some_and(|found| comparison.holds(found, wanted)))
+                .filter(|item| {
+                    path.find(item)
+                        .first()
+                        .is_some_and(|found| comparison.holds(found, wanted))
+                })
                 .collect(),
-            Step::Present(path) => {
-                children(value).into_iter().filter(|item| !path.find(item).is_empty()).collect()
-            }
+            Step::Present(path) => children(value)
+                .into_iter()
+                .filter(|item| !path.find(item).is_empty())
+                .collect(),
         }
     }
 }
@@ -149,18 +170,27 @@ fn take_field(text: &str) -> (String, &str) {
 }
 
 fn parse_bracket(inside: &str) -> Result<Step, String> {
-    if let Some(filter) = inside.strip_prefix("?(").and_then(|filter| filter.strip_suffix(')')) {
+    if let Some(filter) = inside
+        .strip_prefix("?(")
+        .and_then(|filter| filter.strip_suffix(')'))
+    {
         return parse_filter(filter.trim());
     }
     if inside == "*" || inside == ":" {
         return Ok(Step::All);
     }
     for quote in ['\'', '"'] {
-        if let Some(name) = inside.strip_prefix(quote).and_then(|name| name.strip_suffix(quote)) {
+        if let Some(name) = inside
+            .strip_prefix(quote)
+            .and_then(|name| name.strip_suffix(quote))
+        {
             return Ok(Step::Field(name.replace("\\.", ".")));
         }
     }
-    inside.parse().map(Step::Index).map_err(|_| format!("[{inside}] is neither an index, a name nor a filter"))
+    inside
+        .parse()
+        .map(Step::Index)
+        .map_err(|_| format!("[{inside}] is neither an index, a name nor a filter"))
 }
 
 fn parse_filter(filter: &str) -> Result<Step, String> {
@@ -173,7 +203,10 @@ fn parse_filter(filter: &str) -> Result<Step, String> {
         (">", Comparison::Greater),
     ];
     let path = |text: &str| {
-        let path = text.trim().strip_prefix('@').ok_or_else(|| format!("filter {filter:?} must start with @"))?;
+        let path = text
+            .trim()
+            .strip_prefix('@')
+            .ok_or_else(|| format!("filter {filter:?} must start with @"))?;
         JsonPath::parse(path)
     };
     for (operator, comparison) in operators {
@@ -184,7 +217,11 @@ fn parse_filter(filter: &str) -> Result<Step, String> {
                 Some(text) => Value::from(text),
                 None => serde_json::from_str(right).map_err(|_| format!("{right:?} is not a value"))?,
             };
-            return Ok(Step::Filter { path: path(left)?, comparison, value });
+            return Ok(Step::Filter {
+                path: path(left)?,
+                comparison,
+                value,
+            });
         }
     }
     Ok(Step::Present(path(filter)?))

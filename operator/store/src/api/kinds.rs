@@ -14,6 +14,7 @@ use crate::schema::{self, Structural};
 pub(crate) const NAMESPACES: &str = "/namespaces";
 pub(crate) const SECRETS: &str = "/secrets";
 pub(crate) const EVENTS: &str = "/events";
+pub(crate) const LEASES: &str = "coordination.k8s.io/leases";
 pub(crate) const DEFINITIONS: &str = "apiextensions.k8s.io/customresourcedefinitions";
 pub(crate) const DEFINITION_GROUP: &str = "apiextensions.k8s.io";
 
@@ -104,7 +105,11 @@ impl Kind {
 
     /// `plural.group`, as messages name it.
     pub(crate) fn resource(&self) -> String {
-        if self.group.is_empty() { self.plural.clone() } else { format!("{}.{}", self.plural, self.group) }
+        if self.group.is_empty() {
+            self.plural.clone()
+        } else {
+            format!("{}.{}", self.plural, self.group)
+        }
     }
 
     /// Whether (some of) its objects are never written to the file.
@@ -122,7 +127,16 @@ impl Kind {
         if self.review {
             &["create"]
         } else {
-            &["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]
+            &[
+                "create",
+                "delete",
+                "deletecollection",
+                "get",
+                "list",
+                "patch",
+                "update",
+                "watch",
+            ]
         }
     }
 
@@ -155,7 +169,11 @@ impl Kind {
                 Schema::BuiltIn => None,
                 Schema::Custom { source, .. } => Some(Arc::clone(source)),
             },
-            subresources: self.subresources().into_iter().map(|(name, _)| name.to_owned()).collect(),
+            subresources: self
+                .subresources()
+                .into_iter()
+                .map(|(name, _)| name.to_owned())
+                .collect(),
             create_only: self.review,
         }
     }
@@ -166,7 +184,11 @@ impl Kind {
 }
 
 pub(crate) fn api_version(group: &str, version: &str) -> String {
-    if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") }
+    if group.is_empty() {
+        version.to_owned()
+    } else {
+        format!("{group}/{version}")
+    }
 }
 
 /// A row of the table of built-in kinds; what is not said is derived from the kind's name.
@@ -196,13 +218,30 @@ const PLAIN: BuiltIn = BuiltIn {
     scale: false,
     selectable: &[],
 };
-const RBAC: BuiltIn = BuiltIn { group: "rbac.authorization.k8s.io", ..PLAIN };
-const REVIEW: BuiltIn = BuiltIn { group: "authorization.k8s.io", namespaced: false, ..PLAIN };
-const WORKLOAD: BuiltIn = BuiltIn { all: true, status: true, generation: true, ..PLAIN };
+const RBAC: BuiltIn = BuiltIn {
+    group: "rbac.authorization.k8s.io",
+    ..PLAIN
+};
+const REVIEW: BuiltIn = BuiltIn {
+    group: "authorization.k8s.io",
+    namespaced: false,
+    ..PLAIN
+};
+const WORKLOAD: BuiltIn = BuiltIn {
+    all: true,
+    status: true,
+    generation: true,
+    ..PLAIN
+};
 
 /// All in version v1. Workloads are records here: nothing runs them.
 const BUILT_IN: &[BuiltIn] = &[
-    BuiltIn { kind: "ConfigMap", plural: "configmaps", short_names: &["cm"], ..PLAIN },
+    BuiltIn {
+        kind: "ConfigMap",
+        plural: "configmaps",
+        short_names: &["cm"],
+        ..PLAIN
+    },
     BuiltIn {
         kind: "Event",
         plural: "events",
@@ -244,13 +283,41 @@ const BUILT_IN: &[BuiltIn] = &[
         short_names: &["po"],
         all: true,
         status: true,
-        selectable: &["spec.nodeName", "spec.restartPolicy", "spec.serviceAccountName", "status.phase"],
+        selectable: &[
+            "spec.nodeName",
+            "spec.restartPolicy",
+            "spec.serviceAccountName",
+            "status.phase",
+        ],
         ..PLAIN
     },
-    BuiltIn { kind: "Secret", plural: "secrets", selectable: &["type"], ..PLAIN },
-    BuiltIn { kind: "Service", plural: "services", short_names: &["svc"], all: true, status: true, ..PLAIN },
-    BuiltIn { kind: "ServiceAccount", plural: "serviceaccounts", short_names: &["sa"], ..PLAIN },
-    BuiltIn { group: "apps", kind: "DaemonSet", plural: "daemonsets", short_names: &["ds"], ..WORKLOAD },
+    BuiltIn {
+        kind: "Secret",
+        plural: "secrets",
+        selectable: &["type"],
+        ..PLAIN
+    },
+    BuiltIn {
+        kind: "Service",
+        plural: "services",
+        short_names: &["svc"],
+        all: true,
+        status: true,
+        ..PLAIN
+    },
+    BuiltIn {
+        kind: "ServiceAccount",
+        plural: "serviceaccounts",
+        short_names: &["sa"],
+        ..PLAIN
+    },
+    BuiltIn {
+        group: "apps",
+        kind: "DaemonSet",
+        plural: "daemonsets",
+        short_names: &["ds"],
+        ..WORKLOAD
+    },
     BuiltIn {
         group: "apps",
         kind: "Deployment",
@@ -275,9 +342,25 @@ const BUILT_IN: &[BuiltIn] = &[
         scale: true,
         ..WORKLOAD
     },
-    BuiltIn { group: "batch", kind: "CronJob", plural: "cronjobs", short_names: &["cj"], ..WORKLOAD },
-    BuiltIn { group: "batch", kind: "Job", plural: "jobs", ..WORKLOAD },
-    BuiltIn { group: "coordination.k8s.io", kind: "Lease", plural: "leases", ..PLAIN },
+    BuiltIn {
+        group: "batch",
+        kind: "CronJob",
+        plural: "cronjobs",
+        short_names: &["cj"],
+        ..WORKLOAD
+    },
+    BuiltIn {
+        group: "batch",
+        kind: "Job",
+        plural: "jobs",
+        ..WORKLOAD
+    },
+    BuiltIn {
+        group: "coordination.k8s.io",
+        kind: "Lease",
+        plural: "leases",
+        ..PLAIN
+    },
     BuiltIn {
         group: "events.k8s.io",
         kind: "Event",
@@ -297,10 +380,28 @@ const BUILT_IN: &[BuiltIn] = &[
         ],
         ..PLAIN
     },
-    BuiltIn { kind: "ClusterRole", plural: "clusterroles", namespaced: false, ..RBAC },
-    BuiltIn { kind: "ClusterRoleBinding", plural: "clusterrolebindings", namespaced: false, ..RBAC },
-    BuiltIn { kind: "Role", plural: "roles", ..RBAC },
-    BuiltIn { kind: "RoleBinding", plural: "rolebindings", ..RBAC },
+    BuiltIn {
+        kind: "ClusterRole",
+        plural: "clusterroles",
+        namespaced: false,
+        ..RBAC
+    },
+    BuiltIn {
+        kind: "ClusterRoleBinding",
+        plural: "clusterrolebindings",
+        namespaced: false,
+        ..RBAC
+    },
+    BuiltIn {
+        kind: "Role",
+        plural: "roles",
+        ..RBAC
+    },
+    BuiltIn {
+        kind: "RoleBinding",
+        plural: "rolebindings",
+        ..RBAC
+    },
     BuiltIn {
         group: DEFINITION_GROUP,
         kind: "CustomResourceDefinition",
@@ -319,9 +420,21 @@ const BUILT_IN: &[BuiltIn] = &[
         status: true,
         ..PLAIN
     },
-    BuiltIn { kind: "SelfSubjectAccessReview", plural: "selfsubjectaccessreviews", ..REVIEW },
-    BuiltIn { kind: "SelfSubjectRulesReview", plural: "selfsubjectrulesreviews", ..REVIEW },
-    BuiltIn { kind: "SubjectAccessReview", plural: "subjectaccessreviews", ..REVIEW },
+    BuiltIn {
+        kind: "SelfSubjectAccessReview",
+        plural: "selfsubjectaccessreviews",
+        ..REVIEW
+    },
+    BuiltIn {
+        kind: "SelfSubjectRulesReview",
+        plural: "selfsubjectrulesreviews",
+        ..REVIEW
+    },
+    BuiltIn {
+        kind: "SubjectAccessReview",
+        plural: "subjectaccessreviews",
+        ..REVIEW
+    },
     BuiltIn {
         group: "authentication.k8s.io",
         kind: "SelfSubjectReview",
@@ -346,10 +459,22 @@ fn describe(row: &BuiltIn) -> Kind {
         plural: row.plural.to_owned(),
         singular: row.kind.to_lowercase(),
         short_names: row.short_names.iter().map(|&name| name.to_owned()).collect(),
-        categories: if row.all { vec!["all".to_owned()] } else { Vec::new() },
+        categories: if row.all {
+            vec!["all".to_owned()]
+        } else {
+            Vec::new()
+        },
         namespaced: row.namespaced,
-        storage: if shares_events { EVENTS.into() } else { format!("{}/{}", row.group, row.plural).into() },
-        stored_as: if shares_events { "v1".to_owned() } else { api_version(row.group, "v1") },
+        storage: if shares_events {
+            EVENTS.into()
+        } else {
+            format!("{}/{}", row.group, row.plural).into()
+        },
+        stored_as: if shares_events {
+            "v1".to_owned()
+        } else {
+            api_version(row.group, "v1")
+        },
         review,
         status: row.status,
         scale: if row.scale { replicas_scale() } else { None },

@@ -37,14 +37,20 @@ pub(crate) fn is_deleting(object: &Value) -> bool {
 }
 
 pub(crate) fn finalizers(object: &Value) -> impl Iterator<Item = &str> {
-    object["metadata"]["finalizers"].as_array().into_iter().flatten().filter_map(Value::as_str)
+    object["metadata"]["finalizers"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
 }
 
 /// Whether something keeps a deleted object: its finalizers, or those of a namespace's spec.
 pub(crate) fn is_held(object: &Value) -> bool {
     let of_namespace = object["kind"] == "Namespace"
         && object["apiVersion"] == "v1"
-        && object["spec"]["finalizers"].as_array().is_some_and(|finalizers| !finalizers.is_empty());
+        && object["spec"]["finalizers"]
+            .as_array()
+            .is_some_and(|finalizers| !finalizers.is_empty());
     of_namespace || finalizers(object).next().is_some()
 }
 
@@ -53,14 +59,20 @@ pub(crate) fn add_finalizer(object: &mut Value, finalizer: &str, condition: bool
     if !condition || finalizers(object).any(|found| found == finalizer) {
         return;
     }
-    match object["metadata"]["finalizers"].as_array_mut() {
+    match object
+        .pointer_mut("/metadata/finalizers")
+        .and_then(Value::as_array_mut)
+    {
         Some(finalizers) => finalizers.push(finalizer.into()),
-        None => object["metadata"]["finalizers"] = Value::from(vec![finalizer]),
+        None => set(object, "finalizers", Some(vec![finalizer].into())),
     }
 }
 
 pub(crate) fn remove_finalizer(object: &mut Value, finalizer: &str) {
-    if let Some(finalizers) = object["metadata"]["finalizers"].as_array_mut() {
+    if let Some(finalizers) = object
+        .pointer_mut("/metadata/finalizers")
+        .and_then(Value::as_array_mut)
+    {
         finalizers.retain(|found| found != finalizer);
     }
     normalize(object);
@@ -68,7 +80,9 @@ pub(crate) fn remove_finalizer(object: &mut Value, finalizer: &str) {
 
 /// Drops what `metav1.ObjectMeta` does not write: empty lists and maps, nulls, empty strings.
 pub(crate) fn normalize(object: &mut Value) {
-    let Some(metadata) = object["metadata"].as_object_mut() else { return };
+    let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) else {
+        return;
+    };
     metadata.retain(|_, value| match value {
         Value::Null => false,
         Value::Array(items) => !items.is_empty(),
@@ -80,7 +94,9 @@ pub(crate) fn normalize(object: &mut Value) {
 
 /// Whether `object` is a JSON object with, if any, an object as `metadata`; adds an empty one if there is none.
 pub(crate) fn has_shape(object: &mut Value) -> bool {
-    let Value::Object(fields) = object else { return false };
+    let Value::Object(fields) = object else {
+        return false;
+    };
     let metadata = fields.entry("metadata").or_insert(Value::Null);
     if metadata.is_null() {
         *metadata = Value::Object(Map::new());
@@ -90,7 +106,9 @@ pub(crate) fn has_shape(object: &mut Value) -> bool {
 
 /// Sets a field of `metadata`, or removes it if there is no value.
 pub(crate) fn set(object: &mut Value, field: &str, value: Option<Value>) {
-    let Some(metadata) = object["metadata"].as_object_mut() else { return };
+    let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) else {
+        return;
+    };
     match value {
         Some(value) if !value.is_null() => drop(metadata.insert(field.to_owned(), value)),
         _ => drop(metadata.shift_remove(field)),
@@ -103,28 +121,50 @@ pub(crate) fn validate(object: &Value, namespaced: bool, strict_name: bool) -> V
     let metadata = &object["metadata"];
     let name = name(object);
     if name.is_empty() {
-        errors.push(FieldError::required("metadata.name", "name or generateName is required"));
+        errors.push(FieldError::required(
+            "metadata.name",
+            "name or generateName is required",
+        ));
     } else if strict_name && !is_subdomain(name) {
         errors.push(FieldError::invalid("metadata.name", name, SUBDOMAIN_RULE));
     } else if name.contains(['/', '%']) || matches!(name, "." | "..") {
-        errors.push(FieldError::invalid("metadata.name", name, "may not contain '/' or '%', nor be '.' or '..'"));
+        errors.push(FieldError::invalid(
+            "metadata.name",
+            name,
+            "may not contain '/' or '%', nor be '.' or '..'",
+        ));
     }
     if !namespaced && metadata["namespace"].is_string() {
-        errors.push(FieldError::forbidden("metadata.namespace", "not allowed on this type"));
+        errors.push(FieldError::forbidden(
+            "metadata.namespace",
+            "not allowed on this type",
+        ));
     }
     for (key, value) in metadata["labels"].as_object().into_iter().flatten() {
         if !is_qualified(key) {
-            errors.push(FieldError::invalid("metadata.labels", key.as_str(), QUALIFIED_RULE));
+            errors.push(FieldError::invalid(
+                "metadata.labels",
+                key.as_str(),
+                QUALIFIED_RULE,
+            ));
         }
         if !value.as_str().is_some_and(is_label_value) {
-            errors.push(FieldError::invalid("metadata.labels", value.clone(), LABEL_VALUE_RULE));
+            errors.push(FieldError::invalid(
+                "metadata.labels",
+                value.clone(),
+                LABEL_VALUE_RULE,
+            ));
         }
     }
     let mut size = 0;
     for (key, value) in metadata["annotations"].as_object().into_iter().flatten() {
         size += key.len() + value.as_str().map_or(0, str::len);
         if !is_qualified(&key.to_lowercase()) {
-            errors.push(FieldError::invalid("metadata.annotations", key.as_str(), QUALIFIED_RULE));
+            errors.push(FieldError::invalid(
+                "metadata.annotations",
+                key.as_str(),
+                QUALIFIED_RULE,
+            ));
         }
     }
     if size > ANNOTATION_BYTES {
@@ -139,7 +179,12 @@ pub(crate) fn validate(object: &Value, namespaced: bool, strict_name: bool) -> V
         }
     }
     let mut controllers = 0;
-    for (index, owner) in metadata["ownerReferences"].as_array().into_iter().flatten().enumerate() {
+    for (index, owner) in metadata["ownerReferences"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .enumerate()
+    {
         for field in ["apiVersion", "kind", "name", "uid"] {
             if owner[field].as_str().unwrap_or("").is_empty() {
                 let path = format!("metadata.ownerReferences[{index}].{field}");
@@ -150,14 +195,21 @@ pub(crate) fn validate(object: &Value, namespaced: bool, strict_name: bool) -> V
     }
     if controllers > 1 {
         let detail = "Only one reference can have Controller set to true";
-        errors.push(FieldError::invalid("metadata.ownerReferences", metadata["ownerReferences"].clone(), detail));
+        errors.push(FieldError::invalid(
+            "metadata.ownerReferences",
+            metadata["ownerReferences"].clone(),
+            detail,
+        ));
     }
     errors
 }
 
 /// RFC 1123 subdomain.
 pub(crate) fn is_subdomain(text: &str) -> bool {
-    text.len() <= 253 && text.split('.').all(|part| is_dns_part(part, char::is_alphanumeric))
+    text.len() <= 253
+        && text
+            .split('.')
+            .all(|part| is_dns_part(part, char::is_alphanumeric))
 }
 
 /// RFC 1035 label.
@@ -168,7 +220,9 @@ pub(crate) fn is_label(text: &str) -> bool {
 fn is_dns_part(text: &str, first: fn(char) -> bool) -> bool {
     text.starts_with(first)
         && !text.ends_with('-')
-        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+        && text
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
 }
 
 /// `name` or `prefix/name`, the prefix being a DNS subdomain.
@@ -207,6 +261,9 @@ mod tests {
         &["metadata.ownerReferences[0].uid"])]
     fn validates(#[case] metadata: Value, #[case] paths: &[&str]) {
         let errors = validate(&json!({"metadata": metadata}), true, true);
-        assert_eq!(errors.iter().map(|error| error.path.as_str()).collect::<Vec<_>>(), paths);
+        assert_eq!(
+            errors.iter().map(|error| error.path.as_str()).collect::<Vec<_>>(),
+            paths
+        );
     }
 }

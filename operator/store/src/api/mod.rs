@@ -9,6 +9,7 @@ mod builtin;
 mod columns;
 mod convert;
 mod crd;
+mod defaults;
 mod delete;
 mod discovery;
 mod housekeeping;
@@ -45,8 +46,8 @@ pub(crate) use self::status::Failure;
 use self::kinds::Kind;
 use self::registry::{Registry, Served};
 use self::route::{Query, ResourcePath, Route};
-use crate::engine::{Engine, Key};
 use crate::Error;
+use crate::engine::{Engine, Key};
 
 /// The body of a response: whole, or a stream of watch events.
 pub type ResponseBody = UnsyncBoxBody<Bytes, Infallible>;
@@ -65,16 +66,25 @@ pub(crate) struct User {
 impl User {
     /// Whoever calls from within the process.
     pub(crate) fn system() -> Self {
-        User { name: "system:homeport", groups: &["system:masters", "system:authenticated"] }
+        User {
+            name: "system:homeport",
+            groups: &["system:masters", "system:authenticated"],
+        }
     }
 
     /// Whoever holds the token.
     pub(crate) fn administrator() -> Self {
-        User { name: "homeport", groups: &["system:masters", "system:authenticated"] }
+        User {
+            name: "homeport",
+            groups: &["system:masters", "system:authenticated"],
+        }
     }
 
     pub(crate) fn anonymous() -> Self {
-        User { name: "system:anonymous", groups: &["system:unauthenticated"] }
+        User {
+            name: "system:anonymous",
+            groups: &["system:unauthenticated"],
+        }
     }
 }
 
@@ -111,7 +121,11 @@ impl Target {
 
 impl Api {
     pub(crate) fn new(engine: Engine, root_ca: Option<String>) -> Self {
-        Api { engine, registry: Registry::new(), root_ca }
+        Api {
+            engine,
+            registry: Registry::new(),
+            root_ca,
+        }
     }
 
     pub(crate) fn engine(&self) -> &Engine {
@@ -141,7 +155,13 @@ impl Api {
             let route = Route::parse(head.uri.path())?;
             let body = body::collect(request_body).await?;
             let query = Query::parse(head.uri.query());
-            let call = Call { user, method: head.method, query, headers: head.headers, body };
+            let call = Call {
+                user,
+                method: head.method,
+                query,
+                headers: head.headers,
+                body,
+            };
             self.dispatch(route, call).await
         };
         answer.await.unwrap_or_else(Failure::into_response)
@@ -156,9 +176,15 @@ impl Api {
         }
     }
 
-    async fn resource(self: &Arc<Self>, path: ResourcePath, call: Call) -> Result<Response<ResponseBody>, Failure> {
+    async fn resource(
+        self: &Arc<Self>,
+        path: ResourcePath,
+        call: Call,
+    ) -> Result<Response<ResponseBody>, Failure> {
         let served = self.served();
-        let kind = served.find(&path.group, &path.version, &path.plural).ok_or_else(Failure::no_such_path)?;
+        let kind = served
+            .find(&path.group, &path.version, &path.plural)
+            .ok_or_else(Failure::no_such_path)?;
         if path.namespace.is_some() && !kind.namespaced {
             return Err(Failure::no_such_path());
         }
@@ -194,7 +220,10 @@ impl Api {
                 _ => Err(Failure::no_such_method()),
             };
         }
-        if kind.namespaced && target.namespace.is_none() && (target.name.is_some() || call.method == Method::POST) {
+        if kind.namespaced
+            && target.namespace.is_none()
+            && (target.name.is_some() || call.method == Method::POST)
+        {
             return Err(Failure::no_such_path());
         }
         let watching = call.query.flag("watch")?.unwrap_or(false);
@@ -255,7 +284,10 @@ pub(crate) fn full(bytes: impl Into<Bytes>) -> ResponseBody {
 
 fn text(text: &'static str) -> Response<ResponseBody> {
     let mut response = Response::new(full(text));
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; charset=utf-8"),
+    );
     response
 }
 
@@ -264,7 +296,10 @@ fn json_bytes(code: StatusCode, bytes: impl Into<Bytes>) -> Response<ResponseBod
     *response.status_mut() = code;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));
+    headers.insert(
+        header::CACHE_CONTROL,
+        HeaderValue::from_static("no-cache, private"),
+    );
     response
 }
 
@@ -274,7 +309,10 @@ fn json(code: StatusCode, value: &Value) -> Response<ResponseBody> {
 
 /// Adds a `Warning` header, which kubectl prints.
 fn warn(response: &mut Response<ResponseBody>, message: &str) {
-    let printable = message.replace(['\n', '\r'], " ").replace('\\', "\\\\").replace('"', "\\\"");
+    let printable = message
+        .replace(['\n', '\r'], " ")
+        .replace('\\', "\\\\")
+        .replace('"', "\\\"");
     if let Ok(value) = HeaderValue::from_str(&format!("299 - \"{printable}\"")) {
         response.headers_mut().append(header::WARNING, value);
     }

@@ -33,11 +33,17 @@ impl<'a> Media<'a> {
     fn parse(text: &'a str) -> Self {
         let mut parts = text.split(';').map(str::trim);
         let name = parts.next().unwrap_or("");
-        Media { name, params: parts.filter_map(|part| part.split_once('=')).collect() }
+        Media {
+            name,
+            params: parts.filter_map(|part| part.split_once('=')).collect(),
+        }
     }
 
     fn param(&self, name: &str) -> Option<&'a str> {
-        self.params.iter().find(|(key, _)| *key == name).map(|(_, value)| *value)
+        self.params
+            .iter()
+            .find(|(key, _)| *key == name)
+            .map(|(_, value)| *value)
     }
 
     fn is_json(&self) -> bool {
@@ -46,8 +52,14 @@ impl<'a> Media<'a> {
 }
 
 fn accepted(headers: &HeaderMap) -> impl Iterator<Item = Media<'_>> {
-    let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).map(Media::parse).filter(|media| !media.name.is_empty())
+    let values = headers
+        .get_all(header::ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    values
+        .flat_map(|value| value.split(','))
+        .map(Media::parse)
+        .filter(|media| !media.name.is_empty())
 }
 
 /// The first form that the client accepts and the server has; clients list them in order of preference.
@@ -61,15 +73,22 @@ pub(crate) fn object_format(headers: &HeaderMap, query: &Query) -> Result<Format
         if !media.is_json() {
             continue;
         }
-        let known = media.param("g").is_none_or(|group| group == "meta.k8s.io") && media.param("v") == Some("v1");
+        let known =
+            media.param("g").is_none_or(|group| group == "meta.k8s.io") && media.param("v") == Some("v1");
         match media.param("as") {
             None => return Ok(Format::Whole),
             Some("Table") if known => return include(query).map(Format::Table),
-            Some("PartialObjectMetadata" | "PartialObjectMetadataList") if known => return Ok(Format::Metadata),
+            Some("PartialObjectMetadata" | "PartialObjectMetadataList") if known => {
+                return Ok(Format::Metadata);
+            }
             Some(_) => {}
         }
     }
-    if any { Err(Failure::not_acceptable("application/json")) } else { Ok(Format::Whole) }
+    if any {
+        Err(Failure::not_acceptable("application/json"))
+    } else {
+        Ok(Format::Whole)
+    }
 }
 
 fn include(query: &Query) -> Result<Include, Failure> {
@@ -107,9 +126,18 @@ mod tests {
     #[case("", Some(Format::Whole))]
     #[case("*/*", Some(Format::Whole))]
     #[case("application/vnd.kubernetes.protobuf,application/json", Some(Format::Whole))]
-    #[case("application/json;as=Table;v=v1;g=meta.k8s.io,application/json", Some(Format::Table(Include::Metadata)))]
-    #[case("application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json", Some(Format::Whole))]
-    #[case("application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1", Some(Format::Metadata))]
+    #[case(
+        "application/json;as=Table;v=v1;g=meta.k8s.io,application/json",
+        Some(Format::Table(Include::Metadata))
+    )]
+    #[case(
+        "application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json",
+        Some(Format::Whole)
+    )]
+    #[case(
+        "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1",
+        Some(Format::Metadata)
+    )]
     #[case("application/vnd.kubernetes.protobuf", None)]
     #[case("text/html", None)]
     fn formats(#[case] accept: &str, #[case] format: Option<Format>) {
@@ -121,7 +149,10 @@ mod tests {
     }
 
     #[rstest]
-    #[case("application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json", Some("v2"))]
+    #[case(
+        "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json",
+        Some("v2")
+    )]
     #[case("application/json", None)]
     #[case("*/*", None)]
     fn discovery(#[case] accept: &str, #[case] form: Option<&str>) {

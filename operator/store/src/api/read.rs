@@ -39,7 +39,11 @@ pub(crate) fn find(api: &Api, target: &Target, name: &str) -> Result<Stored, Fai
 
 fn refuse_future(api: &Api, asked: u64) -> Result<(), Failure> {
     let current = api.engine().read(|memory| memory.revision());
-    if asked > current { Err(Failure::too_large_resource_version(asked, current)) } else { Ok(()) }
+    if asked > current {
+        Err(Failure::too_large_resource_version(asked, current))
+    } else {
+        Ok(())
+    }
 }
 
 pub(crate) fn list(api: &Api, target: &Target, call: &Call) -> Result<Response<ResponseBody>, Failure> {
@@ -55,7 +59,13 @@ pub(crate) fn list(api: &Api, target: &Target, call: &Call) -> Result<Response<R
         .engine()
         .read(|memory| memory.snapshot(&kind.storage, namespace, page.exactly, kind.memory_only()))
         .map_err(|expired| match &page.after {
-            Some(after) => Failure::continue_expired(Token { revision: None, after: after.clone() }.encode()),
+            Some(after) => Failure::continue_expired(
+                Token {
+                    revision: None,
+                    after: after.clone(),
+                }
+                .encode(),
+            ),
             None => expired.into(),
         })?;
     let after = page.after.unwrap_or_default();
@@ -72,7 +82,12 @@ pub(crate) fn list(api: &Api, target: &Target, call: &Call) -> Result<Response<R
     let mut metadata = json!({"resourceVersion": snapshot.revision.to_string()});
     if let Some((last, _)) = chosen.last().filter(|_| remaining > 0) {
         let after = (last.namespace.clone(), last.name.clone());
-        metadata["continue"] = Token { revision: Some(snapshot.revision), after }.encode().into();
+        metadata["continue"] = Token {
+            revision: Some(snapshot.revision),
+            after,
+        }
+        .encode()
+        .into();
         if selector.selects_all() {
             metadata["remainingItemCount"] = remaining.into();
         }
@@ -122,12 +137,22 @@ impl Page {
                 return refuse(FieldError::forbidden("resourceVersionMatch", why));
             }
             if version.is_some_and(|version| version != 0) {
-                return Err(Failure::bad_request("specifying resource version is not allowed when using continue"));
+                return Err(Failure::bad_request(
+                    "specifying resource version is not allowed when using continue",
+                ));
             }
             let token = Token::decode(token)?;
-            return Ok(Page { limit, after: Some(token.after), exactly: token.revision, at_least: None });
+            return Ok(Page {
+                limit,
+                after: Some(token.after),
+                exactly: token.revision,
+                at_least: None,
+            });
         }
-        let page = Page { limit, ..Page::default() };
+        let page = Page {
+            limit,
+            ..Page::default()
+        };
         match (matching, version) {
             (Some(_), None) => {
                 let why = "resourceVersionMatch is forbidden unless resourceVersion is provided";
@@ -137,15 +162,25 @@ impl Page {
                 let why = "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"";
                 refuse(FieldError::forbidden("resourceVersionMatch", why))
             }
-            (Some("Exact"), Some(at)) => Ok(Page { exactly: Some(at), at_least: Some(at), ..page }),
+            (Some("Exact"), Some(at)) => Ok(Page {
+                exactly: Some(at),
+                at_least: Some(at),
+                ..page
+            }),
             (Some("NotOlderThan"), at) => Ok(Page { at_least: at, ..page }),
             (Some(other), _) => {
                 let supported = ["Exact", "NotOlderThan"];
-                refuse(FieldError::not_supported("resourceVersionMatch", other, supported))
+                refuse(FieldError::not_supported(
+                    "resourceVersionMatch",
+                    other,
+                    supported,
+                ))
             }
-            (None, Some(at)) if at > 0 && limit.is_some() => {
-                Ok(Page { exactly: Some(at), at_least: Some(at), ..page })
-            }
+            (None, Some(at)) if at > 0 && limit.is_some() => Ok(Page {
+                exactly: Some(at),
+                at_least: Some(at),
+                ..page
+            }),
             (None, at) => Ok(Page { at_least: at, ..page }),
         }
     }
@@ -171,9 +206,13 @@ impl Token {
             let token: Value = serde_json::from_slice(&bytes).ok()?;
             let part = |index: usize| token["start"][index].as_str().map(str::to_owned);
             let revision = token["rv"].as_i64()?;
-            Some(Token { revision: u64::try_from(revision).ok(), after: (part(0)?, part(1)?) })
+            Some(Token {
+                revision: u64::try_from(revision).ok(),
+                after: (part(0)?, part(1)?),
+            })
         };
-        decode().ok_or_else(|| Failure::bad_request("continue key is not valid: it was not made by this server"))
+        decode()
+            .ok_or_else(|| Failure::bad_request("continue key is not valid: it was not made by this server"))
     }
 }
 
@@ -204,7 +243,10 @@ mod tests {
     #[test]
     fn tokens_round_trip() {
         for revision in [None, Some(42)] {
-            let token = Token { revision, after: ("ns".to_owned(), "name".to_owned()) };
+            let token = Token {
+                revision,
+                after: ("ns".to_owned(), "name".to_owned()),
+            };
             assert_eq!(Token::decode(&token.encode()).unwrap(), token);
         }
     }

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
 
-use super::kinds::{self, DEFINITIONS, Kind};
 use super::crd;
+use super::kinds::{self, DEFINITIONS, Kind};
 use crate::engine::{Engine, Stored};
 use crate::openapi::{OpenApi, ServedType};
 
@@ -38,38 +38,60 @@ impl Served {
     }
 
     pub(crate) fn version(&self, group: &str, version: &str) -> Option<&Version> {
-        self.group(group)?.versions.iter().find(|found| found.name == version)
+        self.group(group)?
+            .versions
+            .iter()
+            .find(|found| found.name == version)
     }
 
     pub(crate) fn find(&self, group: &str, version: &str, plural: &str) -> Option<&Arc<Kind>> {
-        self.version(group, version)?.kinds.iter().find(|kind| kind.plural == plural)
+        self.version(group, version)?
+            .kinds
+            .iter()
+            .find(|kind| kind.plural == plural)
     }
 
     /// The kind under which stored objects of `storage` are handled, in the version they are stored in.
     pub(crate) fn by_storage(&self, storage: &str) -> Option<&Arc<Kind>> {
-        self.kinds().find(|kind| kind.is(storage) && kind.api_version() == kind.stored_as)
+        self.kinds()
+            .find(|kind| kind.is(storage) && kind.api_version() == kind.stored_as)
             .or_else(|| self.kinds().find(|kind| kind.is(storage)))
     }
 
     /// Every kind in every version.
     pub(crate) fn kinds(&self) -> impl Iterator<Item = &Arc<Kind>> {
-        self.groups.iter().flat_map(|group| &group.versions).flat_map(|version| &version.kinds)
+        self.groups
+            .iter()
+            .flat_map(|group| &group.versions)
+            .flat_map(|version| &version.kinds)
     }
-
 }
 
 /// Adds a kind in its place.
 fn add(groups: &mut Vec<Group>, kind: Arc<Kind>) {
-        let index = groups.iter().position(|group| group.name == kind.group).unwrap_or_else(|| {
-            groups.push(Group { name: kind.group.clone(), versions: Vec::new() });
+    let index = groups
+        .iter()
+        .position(|group| group.name == kind.group)
+        .unwrap_or_else(|| {
+            groups.push(Group {
+                name: kind.group.clone(),
+                versions: Vec::new(),
+            });
             groups.len() - 1
         });
-        let versions = &mut groups[index].versions;
-        match versions.iter_mut().find(|version| version.name == kind.version) {
-            Some(version) => version.kinds.push(kind),
-            None => versions.push(Version { name: kind.version.clone(), kinds: vec![kind] }),
-        }
-        versions.sort_by(|a, b| version_rank(&b.name).cmp(&version_rank(&a.name)).then(a.name.cmp(&b.name)));
+    let versions = &mut groups[index].versions;
+    match versions.iter_mut().find(|version| version.name == kind.version) {
+        Some(version) => version.kinds.push(kind),
+        None => versions.push(Version {
+            name: kind.version.clone(),
+            kinds: vec![kind],
+        }),
+    }
+    versions.sort_by(|a, b| {
+        version_rank(&b.name)
+            .cmp(&version_rank(&a.name))
+            .then(a.name.cmp(&b.name))
+    });
 }
 
 /// Kubernetes' order of versions: v2, v1, v1beta2, v1beta1, v1alpha1, then all others.
@@ -110,9 +132,19 @@ type Identity = (String, u64, bool);
 
 impl Registry {
     pub(crate) fn new() -> Self {
-        let nothing = Served { groups: Vec::new(), openapi: OpenApi::new(Vec::new()) };
-        let state = State { revision: None, served: Arc::new(nothing), compiled: HashMap::new() };
-        Registry { built_in: kinds::built_in().into_iter().map(Arc::new).collect(), state: Mutex::new(state) }
+        let nothing = Served {
+            groups: Vec::new(),
+            openapi: OpenApi::new(Vec::new()),
+        };
+        let state = State {
+            revision: None,
+            served: Arc::new(nothing),
+            compiled: HashMap::new(),
+        };
+        Registry {
+            built_in: kinds::built_in().into_iter().map(Arc::new).collect(),
+            state: Mutex::new(state),
+        }
     }
 
     /// What is served now. Cheap unless a definition has changed since the last call.
@@ -121,8 +153,12 @@ impl Registry {
         let revision = engine.read(|memory| memory.last_change(DEFINITIONS));
         if state.revision != Some(revision) {
             let key = Arc::from(DEFINITIONS);
-            let definitions: Vec<Stored> =
-                engine.read(|memory| memory.current(&key, None).map(|(_, stored)| stored.clone()).collect());
+            let definitions: Vec<Stored> = engine.read(|memory| {
+                memory
+                    .current(&key, None)
+                    .map(|(_, stored)| stored.clone())
+                    .collect()
+            });
             state.rebuild(&self.built_in, &definitions);
             state.revision = Some(revision);
         }
@@ -150,7 +186,10 @@ impl State {
             }
             self.compiled.insert(name, (identity, kinds));
         }
-        let types = groups.iter().flat_map(|group: &Group| &group.versions).flat_map(|version| &version.kinds);
+        let types = groups
+            .iter()
+            .flat_map(|group: &Group| &group.versions)
+            .flat_map(|version| &version.kinds);
         let types: Vec<ServedType> = types.map(|kind| kind.describe()).collect();
         let openapi = self.served.openapi.updated(types);
         self.served = Arc::new(Served { groups, openapi });
@@ -172,10 +211,30 @@ mod tests {
 
     #[test]
     fn versions_are_ordered_as_kubernetes_orders_them() {
-        let mut names = ["foo10", "v1alpha1", "v3beta1", "v12alpha1", "v10", "v11beta2", "v2", "foo1", "v11alpha2"];
+        let mut names = [
+            "foo10",
+            "v1alpha1",
+            "v3beta1",
+            "v12alpha1",
+            "v10",
+            "v11beta2",
+            "v2",
+            "foo1",
+            "v11alpha2",
+        ];
         names.sort_by(|a, b| version_rank(b).cmp(&version_rank(a)).then(a.cmp(b)));
         // The example of the Kubernetes documentation on version priority.
-        let expected = ["v10", "v2", "v11beta2", "v3beta1", "v12alpha1", "v11alpha2", "v1alpha1", "foo1", "foo10"];
+        let expected = [
+            "v10",
+            "v2",
+            "v11beta2",
+            "v3beta1",
+            "v12alpha1",
+            "v11alpha2",
+            "v1alpha1",
+            "foo1",
+            "foo10",
+        ];
         assert_eq!(names, expected);
     }
 }

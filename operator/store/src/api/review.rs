@@ -12,7 +12,9 @@ pub(crate) fn answer(kind: &Kind, call: &Call) -> Result<Response<ResponseBody>,
     object_format(&call.headers, &call.query)?;
     let mut review = body::decode(&call.headers, &call.body)?;
     let Value::Object(fields) = &mut review else {
-        return Err(Failure::bad_request("the object provided is unrecognized: it must be an object"));
+        return Err(Failure::bad_request(
+            "the object provided is unrecognized: it must be an object",
+        ));
     };
     let status = match kind.kind.as_str() {
         "SelfSubjectReview" => json!({"userInfo": {"username": call.user.name, "groups": call.user.groups}}),

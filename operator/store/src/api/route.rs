@@ -45,7 +45,9 @@ impl Route {
     pub(crate) fn parse(path: &str) -> Result<Self, Failure> {
         let mut segments = Vec::new();
         for segment in path.split('/').filter(|segment| !segment.is_empty()) {
-            let decoded = percent_decode_str(segment).decode_utf8().map_err(|_| Failure::no_such_path())?;
+            let decoded = percent_decode_str(segment)
+                .decode_utf8()
+                .map_err(|_| Failure::no_such_path())?;
             segments.push(decoded.into_owned());
         }
         let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
@@ -62,7 +64,9 @@ impl Route {
             ["api", version] => Ok(Route::GroupVersion(String::new(), (*version).to_owned())),
             ["apis", group, version] => Ok(Route::GroupVersion((*group).to_owned(), (*version).to_owned())),
             ["api", version, rest @ ..] => ResourcePath::parse("", version, rest).map(Route::Resource),
-            ["apis", group, version, rest @ ..] => ResourcePath::parse(group, version, rest).map(Route::Resource),
+            ["apis", group, version, rest @ ..] => {
+                ResourcePath::parse(group, version, rest).map(Route::Resource)
+            }
             _ => Err(Failure::no_such_path()),
         }
     }
@@ -99,12 +103,19 @@ pub(crate) struct Query(Vec<(String, String)>);
 
 impl Query {
     pub(crate) fn parse(query: Option<&str>) -> Self {
-        Query(url::form_urlencoded::parse(query.unwrap_or("").as_bytes()).into_owned().collect())
+        Query(
+            url::form_urlencoded::parse(query.unwrap_or("").as_bytes())
+                .into_owned()
+                .collect(),
+        )
     }
 
     /// A parameter's value; an empty one counts as absent.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(key, value)| key == name && !value.is_empty()).map(|(_, value)| value.as_str())
+        self.0
+            .iter()
+            .find(|(key, value)| key == name && !value.is_empty())
+            .map(|(_, value)| value.as_str())
     }
 
     /// # Errors
@@ -114,7 +125,9 @@ impl Query {
             None => Ok(None),
             Some("1" | "t" | "T" | "true" | "TRUE" | "True") => Ok(Some(true)),
             Some("0" | "f" | "F" | "false" | "FALSE" | "False") => Ok(Some(false)),
-            Some(other) => Err(Failure::bad_request(format!("{name}: {other:?} is neither true nor false"))),
+            Some(other) => Err(Failure::bad_request(format!(
+                "{name}: {other:?} is neither true nor false"
+            ))),
         }
     }
 
@@ -122,7 +135,9 @@ impl Query {
     /// 400 unless the value is a number.
     pub(crate) fn number(&self, name: &str) -> Result<Option<u64>, Failure> {
         let parse = |value: &str| {
-            value.parse().map_err(|_| Failure::bad_request(format!("{name}: {value:?} is not a number")))
+            value
+                .parse()
+                .map_err(|_| Failure::bad_request(format!("{name}: {value:?} is not a number")))
         };
         self.get(name).map(parse).transpose()
     }
@@ -150,12 +165,21 @@ mod tests {
     #[rstest]
     #[case("/api/v1/namespaces", resource("", "", "namespaces", "", ""))]
     #[case("/api/v1/namespaces/a", resource("", "", "namespaces", "a", ""))]
-    #[case("/api/v1/namespaces/a/finalize", resource("", "", "namespaces", "a", "finalize"))]
+    #[case(
+        "/api/v1/namespaces/a/finalize",
+        resource("", "", "namespaces", "a", "finalize")
+    )]
     #[case("/api/v1/namespaces/a/secrets", resource("", "a", "secrets", "", ""))]
     #[case("/api/v1/namespaces/a/secrets/b", resource("", "a", "secrets", "b", ""))]
     #[case("/api/v1/secrets", resource("", "", "secrets", "", ""))]
-    #[case("/apis/x.io/v1/namespaces/a/things/b/status", resource("x.io", "a", "things", "b", "status"))]
-    #[case("/apis/x.io/v1/roles/system%3Aadmin", resource("x.io", "", "roles", "system:admin", ""))]
+    #[case(
+        "/apis/x.io/v1/namespaces/a/things/b/status",
+        resource("x.io", "a", "things", "b", "status")
+    )]
+    #[case(
+        "/apis/x.io/v1/roles/system%3Aadmin",
+        resource("x.io", "", "roles", "system:admin", "")
+    )]
     #[case("/apis/x.io/v1", Route::GroupVersion("x.io".to_owned(), "v1".to_owned()))]
     #[case("/apis/x.io", Route::Group("x.io".to_owned()))]
     #[case("/openapi/v3/apis/x.io/v1", Route::OpenApiV3("apis/x.io/v1".to_owned()))]

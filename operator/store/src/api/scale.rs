@@ -10,7 +10,11 @@ use super::{Api, Call, ResponseBody, Target, body, meta, read, write};
 use crate::patch;
 use crate::schema::FieldError;
 
-pub(crate) async fn answer(api: &Api, target: &Target, call: &Call) -> Result<Response<ResponseBody>, Failure> {
+pub(crate) async fn answer(
+    api: &Api,
+    target: &Target,
+    call: &Call,
+) -> Result<Response<ResponseBody>, Failure> {
     object_format(&call.headers, &call.query)?;
     let scale = target.kind.scale.as_ref().ok_or_else(Failure::no_such_path)?;
     let name = target.name.as_deref().unwrap_or("");
@@ -70,7 +74,10 @@ fn show(scale: &Scale, object: &Value) -> Value {
             shown.insert(field.to_owned(), value.clone());
         }
     }
-    let replicas = scale.spec_replicas.iter().try_fold(object, |value, field| value.get(field));
+    let replicas = scale
+        .spec_replicas
+        .iter()
+        .try_fold(object, |value, field| value.get(field));
     let first = |path: &super::jsonpath::JsonPath| path.find(object).first().map(|value| (*value).clone());
     let mut status = json!({"replicas": first(&scale.status_replicas).unwrap_or_else(|| 0.into())});
     if let Some(selector) = scale.selector.as_ref().and_then(first) {

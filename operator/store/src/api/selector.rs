@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::convert::stored_path;
 use super::kinds::Kind;
 use super::route::Query;
 use super::status::Failure;
@@ -41,9 +42,8 @@ impl Selector {
     /// # Errors
     /// 400 for text that is no selector, and for fields that objects of this kind are not selected by.
     pub(crate) fn parse(query: &Query, kind: &Kind) -> Result<Self, Failure> {
-        let labels = parse_labels(query.get("labelSelector").unwrap_or("")).map_err(|error| {
-            Failure::bad_request(format!("unable to parse requirement: {error}"))
-        })?;
+        let labels = parse_labels(query.get("labelSelector").unwrap_or(""))
+            .map_err(|error| Failure::bad_request(format!("unable to parse requirement: {error}")))?;
         let fields = parse_fields(query.get("fieldSelector").unwrap_or("")).map_err(Failure::bad_request)?;
         if let Some(unknown) = fields.iter().find(|field| !kind.selects_by(&field.path)) {
             return Err(Failure::bad_request(format!(
@@ -54,14 +54,25 @@ impl Selector {
                 unknown.path
             )));
         }
-        Ok(Selector { labels, fields })
+        let stored = |field: FieldRequirement| FieldRequirement {
+            path: stored_path(kind, &field.path),
+            ..field
+        };
+        Ok(Selector {
+            labels,
+            fields: fields.into_iter().map(stored).collect(),
+        })
     }
 
     /// Selects the one object of that name.
     #[must_use]
     pub(crate) fn with_name(mut self, name: &str) -> Self {
         let path = "metadata.name".to_owned();
-        self.fields.push(FieldRequirement { path, value: name.to_owned(), equal: true });
+        self.fields.push(FieldRequirement {
+            path,
+            value: name.to_owned(),
+            equal: true,
+        });
         self
     }
 
@@ -72,7 +83,9 @@ impl Selector {
     pub(crate) fn matches(&self, object: &Value) -> bool {
         let labels = object.get("metadata").and_then(|metadata| metadata.get("labels"));
         let label = |key: &str| labels.and_then(|labels| labels.get(key)).and_then(Value::as_str);
-        self.labels.iter().all(|requirement| requirement.demand.accepts(label(&requirement.key)))
+        self.labels
+            .iter()
+            .all(|requirement| requirement.demand.accepts(label(&requirement.key)))
             && self.fields.iter().all(|requirement| {
                 let value = field(object, &requirement.path);
                 (value == requirement.value) == requirement.equal
@@ -117,20 +130,35 @@ fn parse_label(text: &str) -> Result<LabelRequirement, String> {
     let requirement = |key: &str, demand: Demand| {
         let key = key.trim();
         if key.is_empty() || key.contains(char::is_whitespace) || key.contains(['(', ')', '=', '!', ',']) {
-            return Err(format!("found {text:?}, expected: a label's name and what it must be"));
+            return Err(format!(
+                "found {text:?}, expected: a label's name and what it must be"
+            ));
         }
-        Ok(LabelRequirement { key: key.to_owned(), demand })
+        Ok(LabelRequirement {
+            key: key.to_owned(),
+            demand,
+        })
     };
     let value = |value: &str| {
         let value = value.trim();
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-        if value.chars().all(plain) { Ok(value.to_owned()) } else { Err(format!("invalid label value: {value:?}")) }
+        if value.chars().all(plain) {
+            Ok(value.to_owned())
+        } else {
+            Err(format!("invalid label value: {value:?}"))
+        }
     };
     let bound = |value: &str| {
-        value.trim().parse::<i64>().map_err(|_| format!("for 'Gt', 'Lt' operators, the value must be an integer: {text:?}"))
+        value
+            .trim()
+            .parse::<i64>()
+            .map_err(|_| format!("for 'Gt', 'Lt' operators, the value must be an integer: {text:?}"))
     };
     if let Some(open) = text.find('(') {
-        let list = text[open + 1..].trim_end().strip_suffix(')').ok_or(format!("found {text:?}, expected: ')'"))?;
+        let list = text[open + 1..]
+            .trim_end()
+            .strip_suffix(')')
+            .ok_or(format!("found {text:?}, expected: ')'"))?;
         let values = list.split(',').map(value).collect::<Result<Vec<_>, _>>()?;
         let mut words = text[..open].split_whitespace();
         return match (words.next(), words.next(), words.next()) {
@@ -185,7 +213,11 @@ fn parse_fields(text: &str) -> Result<Vec<FieldRequirement>, String> {
             _ => parts[last].push(c),
         }
     }
-    parts.iter().filter(|part| !part.is_empty()).map(|part| parse_field(part)).collect()
+    parts
+        .iter()
+        .filter(|part| !part.is_empty())
+        .map(|part| parse_field(part))
+        .collect()
 }
 
 fn parse_field(text: &str) -> Result<FieldRequirement, String> {
@@ -202,7 +234,11 @@ fn parse_field(text: &str) -> Result<FieldRequirement, String> {
     while let Some(c) = characters.next() {
         unescaped.extend(if c == '\\' { characters.next() } else { Some(c) });
     }
-    Ok(FieldRequirement { path: path.trim().to_owned(), value: unescaped, equal })
+    Ok(FieldRequirement {
+        path: path.trim().to_owned(),
+        value: unescaped,
+        equal,
+    })
 }
 
 #[cfg(test)]
@@ -231,7 +267,10 @@ mod tests {
     #[case("empty=", true)]
     fn labels(#[case] text: &str, #[case] matched: bool) {
         let object = json!({"metadata": {"labels": {"app": "web", "size": "3", "empty": ""}}});
-        let selector = Selector { labels: parse_labels(text).unwrap(), fields: Vec::new() };
+        let selector = Selector {
+            labels: parse_labels(text).unwrap(),
+            fields: Vec::new(),
+        };
         assert_eq!(selector.matches(&object), matched, "{text}");
     }
 
@@ -254,7 +293,10 @@ mod tests {
     #[case("count=3", true)]
     fn fields(#[case] text: &str, #[case] matched: bool) {
         let object = json!({"metadata": {"name": "a"}, "reason": "x,y", "count": 3});
-        let selector = Selector { labels: Vec::new(), fields: parse_fields(text).unwrap() };
+        let selector = Selector {
+            labels: Vec::new(),
+            fields: parse_fields(text).unwrap(),
+        };
         assert_eq!(selector.matches(&object), matched, "{text}");
     }
 

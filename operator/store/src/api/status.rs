@@ -7,9 +7,9 @@ use serde_json::{Map, Value, json};
 
 use super::kinds::Kind;
 use super::{ResponseBody, full};
+use crate::Error;
 use crate::engine::{Expired, WriteError};
 use crate::schema::FieldError;
-use crate::Error;
 
 /// A request that was not fulfilled, and why.
 #[derive(Clone, PartialEq)]
@@ -42,8 +42,16 @@ impl Failure {
 
     /// Names the object meant, by its resource as most reasons do.
     pub(crate) fn about(self, kind: &Kind, name: &str) -> Self {
-        let named = if name.is_empty() { self } else { self.detail("name", name) };
-        let grouped = if kind.group.is_empty() { named } else { named.detail("group", kind.group.as_str()) };
+        let named = if name.is_empty() {
+            self
+        } else {
+            self.detail("name", name)
+        };
+        let grouped = if kind.group.is_empty() {
+            named
+        } else {
+            named.detail("group", kind.group.as_str())
+        };
         grouped.detail("kind", kind.plural.as_str())
     }
 
@@ -56,7 +64,11 @@ impl Failure {
     }
 
     pub(crate) fn no_such_path() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "NotFound", "the server could not find the requested resource")
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "NotFound",
+            "the server could not find the requested resource",
+        )
     }
 
     pub(crate) fn not_found(kind: &Kind, name: &str) -> Self {
@@ -70,18 +82,25 @@ impl Failure {
     }
 
     pub(crate) fn conflict(kind: &Kind, name: &str, why: &str) -> Self {
-        let message = format!("Operation cannot be fulfilled on {} {name:?}: {why}", kind.resource());
+        let message = format!(
+            "Operation cannot be fulfilled on {} {name:?}: {why}",
+            kind.resource()
+        );
         Self::new(StatusCode::CONFLICT, "Conflict", message).about(kind, name)
     }
 
     /// The conflict of optimistic concurrency.
     pub(crate) fn modified(kind: &Kind, name: &str) -> Self {
-        let why = "the object has been modified; please apply your changes to the latest version and try again";
+        let why =
+            "the object has been modified; please apply your changes to the latest version and try again";
         Self::conflict(kind, name, why)
     }
 
     /// Server-side apply met fields of other managers: `(field, message)` each.
-    pub(crate) fn apply_conflict(message: impl Into<String>, causes: impl IntoIterator<Item = (String, String)>) -> Self {
+    pub(crate) fn apply_conflict(
+        message: impl Into<String>,
+        causes: impl IntoIterator<Item = (String, String)>,
+    ) -> Self {
         let causes: Vec<Value> = causes
             .into_iter()
             .map(|(field, message)| json!({"reason": "FieldManagerConflict", "message": message, "field": field}))
@@ -95,7 +114,8 @@ impl Failure {
     }
 
     pub(crate) fn namespace_terminating(kind: &Kind, name: &str, namespace: &str) -> Self {
-        let why = format!("unable to create new content in namespace {namespace} because it is being terminated");
+        let why =
+            format!("unable to create new content in namespace {namespace} because it is being terminated");
         let cause = json!([{
             "reason": "NamespaceTerminating",
             "message": format!("namespace {namespace} is being terminated"),
@@ -105,7 +125,10 @@ impl Failure {
     }
 
     pub(crate) fn method_not_allowed(kind: &Kind, verb: &str) -> Self {
-        let message = format!("{verb} is not supported on resources of kind {:?}", kind.resource());
+        let message = format!(
+            "{verb} is not supported on resources of kind {:?}",
+            kind.resource()
+        );
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message).about(kind, "")
     }
 
@@ -120,9 +143,14 @@ impl Failure {
     }
 
     pub(crate) fn unsupported_media_type(accepted: &str) -> Self {
-        let message =
-            format!("the body of the request was in an unknown format - accepted media types include: {accepted}");
-        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", message)
+        let message = format!(
+            "the body of the request was in an unknown format - accepted media types include: {accepted}"
+        );
+        Self::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "UnsupportedMediaType",
+            message,
+        )
     }
 
     pub(crate) fn body_too_large(limit: usize) -> Self {
@@ -137,9 +165,17 @@ impl Failure {
 
     /// As [`Failure::invalid`], for objects that are no resource: the options of a request.
     pub(crate) fn invalid_kind(kind: &str, group: &str, name: &str, errors: &[FieldError]) -> Self {
-        let qualified = if group.is_empty() { kind.to_owned() } else { format!("{kind}.{group}") };
+        let qualified = if group.is_empty() {
+            kind.to_owned()
+        } else {
+            format!("{kind}.{group}")
+        };
         let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
-        let summary = if let [only] = texts.as_slice() { only.clone() } else { format!("[{}]", texts.join(", ")) };
+        let summary = if let [only] = texts.as_slice() {
+            only.clone()
+        } else {
+            format!("[{}]", texts.join(", "))
+        };
         let causes: Vec<Value> = errors
             .iter()
             .map(|error| json!({"reason": error.kind.reason(), "message": error.body(), "field": error.path}))
@@ -225,9 +261,13 @@ impl Failure {
     pub(crate) fn into_response(self) -> Response<ResponseBody> {
         let mut response = Response::new(full(self.to_status().to_string()));
         *response.status_mut() = self.0.code;
-        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        response
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if self.0.code == StatusCode::UNAUTHORIZED {
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
     }
@@ -235,7 +275,13 @@ impl Failure {
 
 impl fmt::Debug for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}: {}", self.0.code.as_u16(), self.0.reason, self.0.message)
+        write!(
+            f,
+            "{} {}: {}",
+            self.0.code.as_u16(),
+            self.0.reason,
+            self.0.message
+        )
     }
 }
 
@@ -251,12 +297,16 @@ impl From<WriteError> for Failure {
         match error {
             WriteError::Conflict => Self::new(StatusCode::CONFLICT, "Conflict", error.to_string()),
             WriteError::Storage(error) => match &*error {
-                Error::DiskFull { .. } => {
-                    Self::new(StatusCode::INSUFFICIENT_STORAGE, "InsufficientStorage", error.to_string())
-                }
-                Error::Closed => {
-                    Self::new(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", error.to_string())
-                }
+                Error::DiskFull { .. } => Self::new(
+                    StatusCode::INSUFFICIENT_STORAGE,
+                    "InsufficientStorage",
+                    error.to_string(),
+                ),
+                Error::Closed => Self::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "ServiceUnavailable",
+                    error.to_string(),
+                ),
                 _ => Self::internal(error),
             },
         }

@@ -31,7 +31,9 @@ pub(crate) fn present_list<'a>(
     let (api_version, list_kind, items): (_, _, Vec<Cow<'_, Value>>) = match format {
         Format::Table(include) => {
             let objects: Vec<&Value> = stored.collect();
-            return table(kind, include, &objects, metadata, true).to_string().into_bytes();
+            return table(kind, include, &objects, metadata, true)
+                .to_string()
+                .into_bytes();
         }
         Format::Whole => (
             kind.api_version(),
@@ -68,7 +70,11 @@ fn table(kind: &Kind, include: Include, stored: &[&Value], metadata: Value, head
     let rows: Vec<Value> = stored
         .iter()
         .map(|object| {
-            let cells: Vec<Value> = kind.columns.iter().map(|column| column.render(object, now)).collect();
+            let cells: Vec<Value> = kind
+                .columns
+                .iter()
+                .map(|column| column.render(object, now))
+                .collect();
             let mut row = json!({"cells": cells});
             match include {
                 Include::Nothing => {}
@@ -83,7 +89,11 @@ fn table(kind: &Kind, include: Include, stored: &[&Value], metadata: Value, head
     table.insert("apiVersion".to_owned(), "meta.k8s.io/v1".into());
     table.insert("metadata".to_owned(), metadata);
     // In a watch only the first event has them.
-    let columns: Vec<Value> = if headers { kind.columns.iter().map(definition).collect() } else { Vec::new() };
+    let columns: Vec<Value> = if headers {
+        kind.columns.iter().map(definition).collect()
+    } else {
+        Vec::new()
+    };
     table.insert("columnDefinitions".to_owned(), columns.into());
     table.insert("rows".to_owned(), rows.into());
     Value::Object(table)

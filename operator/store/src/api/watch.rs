@@ -41,7 +41,11 @@ pub(crate) fn watch(api: &Arc<Api>, target: &Target, call: &Call) -> Result<Resp
     // Longer than a year is for ever, and must not overflow the clock.
     let deadline = Instant::now() + Duration::from_secs(seconds.min(366 * 86_400));
 
-    let scope = Scope { kind: Arc::clone(&target.kind), namespace: target.namespace.clone(), selector };
+    let scope = Scope {
+        kind: Arc::clone(&target.kind),
+        namespace: target.namespace.clone(),
+        selector,
+    };
     let version = query.number("resourceVersion")?.filter(|version| *version > 0);
     let start = match (send_initial, version) {
         (Some(true), _) | (None, None) => Start::initial(api, &scope, version)?,
@@ -49,7 +53,11 @@ pub(crate) fn watch(api: &Arc<Api>, target: &Target, call: &Call) -> Result<Resp
         (Some(false), None) => Start::at(api.engine().read(|memory| memory.revision())),
     };
     let watcher = Watcher {
-        encoder: Encoder { kind: Arc::clone(&scope.kind), format, headers: true },
+        encoder: Encoder {
+            kind: Arc::clone(&scope.kind),
+            format,
+            headers: true,
+        },
         tail: api.engine().tail(start.position),
         scope,
         initial: start.objects.into_iter(),
@@ -66,8 +74,13 @@ pub(crate) fn watch(api: &Arc<Api>, target: &Target, call: &Call) -> Result<Resp
     });
     let mut response = Response::new(StreamBody::new(frames).boxed_unsync());
     *response.status_mut() = StatusCode::OK;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(
+        header::CACHE_CONTROL,
+        HeaderValue::from_static("no-cache, private"),
+    );
     response.extensions_mut().insert(LongRunning);
     Ok(response)
 }
@@ -85,9 +98,11 @@ fn check_options(send_initial: Option<bool>, matching: Option<&str>) -> Result<(
             let why = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
             refuse(FieldError::forbidden("resourceVersionMatch", why))
         }
-        (Some(_), Some(other)) => {
-            refuse(FieldError::not_supported("resourceVersionMatch", other, ["NotOlderThan"]))
-        }
+        (Some(_), Some(other)) => refuse(FieldError::not_supported(
+            "resourceVersionMatch",
+            other,
+            ["NotOlderThan"],
+        )),
     }
 }
 
@@ -101,18 +116,26 @@ struct Scope {
 impl Scope {
     fn covers(&self, event: &Event) -> bool {
         event.key.resource == self.kind.storage
-            && self.namespace.as_ref().is_none_or(|namespace| event.key.namespace == *namespace)
+            && self
+                .namespace
+                .as_ref()
+                .is_none_or(|namespace| event.key.namespace == *namespace)
     }
 
     /// What a change means to this watch: an object that leaves the selection is deleted as far as it can tell,
     /// and one that enters is new.
     fn translate(&self, event: &Event) -> Option<(&'static str, Arc<Value>)> {
-        let before = event.previous.as_ref().filter(|previous| self.selector.matches(&previous.value));
+        let before = event
+            .previous
+            .as_ref()
+            .filter(|previous| self.selector.matches(&previous.value));
         let after = event.kind != EventKind::Deleted && self.selector.matches(&event.object);
         match (before, after) {
             (None, true) => Some(("ADDED", Arc::clone(&event.object))),
             (Some(_), true) => Some(("MODIFIED", Arc::clone(&event.object))),
-            (Some(_), false) if event.kind == EventKind::Deleted => Some(("DELETED", Arc::clone(&event.object))),
+            (Some(_), false) if event.kind == EventKind::Deleted => {
+                Some(("DELETED", Arc::clone(&event.object)))
+            }
             (Some(previous), false) => {
                 let mut last = Value::clone(&previous.value);
                 last["metadata"]["resourceVersion"] = event.revision.to_string().into();
@@ -134,13 +157,21 @@ struct Start {
 
 impl Start {
     fn at(position: u64) -> Self {
-        Start { position, ..Start::default() }
+        Start {
+            position,
+            ..Start::default()
+        }
     }
 
     /// From the present state, which must be as recent as `version`.
     fn initial(api: &Api, scope: &Scope, version: Option<u64>) -> Result<Self, Failure> {
         let namespace = scope.namespace.as_deref();
-        let select = |stored: &Stored| scope.selector.matches(&stored.value).then(|| Arc::clone(&stored.value));
+        let select = |stored: &Stored| {
+            scope
+                .selector
+                .matches(&stored.value)
+                .then(|| Arc::clone(&stored.value))
+        };
         api.engine().read(|memory| {
             let position = memory.revision();
             if let Some(version) = version.filter(|version| *version > position) {
@@ -148,20 +179,30 @@ impl Start {
             }
             let current = memory.current(&scope.kind.storage, namespace);
             let objects = current.filter_map(|(_, stored)| select(stored)).collect();
-            Ok(Start { objects, position, refusal: None })
+            Ok(Start {
+                objects,
+                position,
+                refusal: None,
+            })
         })
     }
 
     /// After `version`. One from the future is of another file than this: its owner must list again.
     fn resume(api: &Api, scope: &Scope, version: u64) -> Self {
-        let (oldest, newest) =
-            api.engine().read(|memory| (memory.floor(scope.kind.memory_only()), memory.revision()));
+        let (oldest, newest) = api
+            .engine()
+            .read(|memory| (memory.floor(scope.kind.memory_only()), memory.revision()));
         let refusal = if (oldest..=newest).contains(&version) {
             None
         } else {
-            Some(Failure::expired(format!("too old resource version: {version} ({oldest})")))
+            Some(Failure::expired(format!(
+                "too old resource version: {version} ({oldest})"
+            )))
         };
-        Start { refusal, ..Start::at(version) }
+        Start {
+            refusal,
+            ..Start::at(version)
+        }
     }
 }
 
@@ -201,7 +242,11 @@ impl Watcher {
             return Some(self.bookmark(true));
         }
         loop {
-            let wake = if self.bookmarks { self.next_bookmark.min(self.deadline) } else { self.deadline };
+            let wake = if self.bookmarks {
+                self.next_bookmark.min(self.deadline)
+            } else {
+                self.deadline
+            };
             match timeout_at(wake, self.tail.next()).await {
                 Ok(Ok(Some(events))) => {
                     let mut piece = Vec::new();
@@ -237,7 +282,8 @@ impl Watcher {
     }
 
     fn bookmark(&self, initial_end: bool) -> Bytes {
-        let mut metadata = json!({"resourceVersion": self.tail.position().to_string(), "creationTimestamp": null});
+        let mut metadata =
+            json!({"resourceVersion": self.tail.position().to_string(), "creationTimestamp": null});
         if initial_end {
             metadata["annotations"] = json!({"k8s.io/initial-events-end": "true"});
         }

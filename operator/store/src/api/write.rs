@@ -7,7 +7,7 @@ use http::{HeaderMap, Response, StatusCode, header};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::kinds::Kind;
+use super::kinds::{DEFINITIONS, Kind, LEASES, NAMESPACES};
 use super::negotiate::{Format, object_format};
 use super::route::Query;
 use super::status::Failure;
@@ -63,8 +63,15 @@ impl WriteOptions {
             }
         };
         let named = query.get("fieldManager");
-        let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or("");
-        let agent = agent.split('/').next().filter(|agent| !agent.is_empty()).unwrap_or("unknown");
+        let agent = headers
+            .get(header::USER_AGENT)
+            .and_then(|agent| agent.to_str().ok())
+            .unwrap_or("");
+        let agent = agent
+            .split('/')
+            .next()
+            .filter(|agent| !agent.is_empty())
+            .unwrap_or("unknown");
         let manager = named.unwrap_or(agent);
         if manager.len() > 128 {
             let error = FieldError::invalid("fieldManager", manager, "may not be more than 128 bytes");
@@ -100,7 +107,11 @@ pub(crate) struct Written {
 
 impl Written {
     pub(crate) fn respond(self, kind: &Kind, format: Format) -> Response<ResponseBody> {
-        let code = if self.created { StatusCode::CREATED } else { StatusCode::OK };
+        let code = if self.created {
+            StatusCode::CREATED
+        } else {
+            StatusCode::OK
+        };
         let mut response = super::json(code, &table::present(format, kind, &self.object, true));
         for warning in &self.warnings {
             super::warn(&mut response, warning);
@@ -146,7 +157,11 @@ enum Ownership {
     Settled,
 }
 
-pub(crate) async fn create(api: &Api, target: &Target, call: &Call) -> Result<Response<ResponseBody>, Failure> {
+pub(crate) async fn create(
+    api: &Api,
+    target: &Target,
+    call: &Call,
+) -> Result<Response<ResponseBody>, Failure> {
     let format = object_format(&call.headers, &call.query)?;
     let options = WriteOptions::parse(&call.query, &call.headers)?;
     let object = body::decode(&call.headers, &call.body)?;
@@ -174,7 +189,9 @@ async fn create_owned(
     let kind = &target.kind;
     check_type(target, &mut object)?;
     if !meta::string(&object, "resourceVersion").is_empty() {
-        return Err(Failure::bad_request("resourceVersion should not be set on objects to be created"));
+        return Err(Failure::bad_request(
+            "resourceVersion should not be set on objects to be created",
+        ));
     }
     let prefix = meta::string(&object, "generateName").to_owned();
     let generated = meta::name(&object).is_empty() && !prefix.is_empty();
@@ -194,12 +211,27 @@ async fn create_owned(
             if api.engine().read(|memory| memory.get(&key).is_some()) {
                 return Err(exists());
             }
-            return Ok(Written { object: Arc::new(admitted), created: true, warnings });
+            return Ok(Written {
+                object: Arc::new(admitted),
+                created: true,
+                warnings,
+            });
         }
         let durable = is_durable(kind, &admitted);
-        let write = Write { key, expect: Expect::Absent, change: Change::Put(admitted), durable };
+        let write = Write {
+            key,
+            expect: Expect::Absent,
+            change: Change::Put(admitted),
+            durable,
+        };
         match api.engine().write(write).await {
-            Ok(stored) => return Ok(Written { object: stored.value, created: true, warnings }),
+            Ok(stored) => {
+                return Ok(Written {
+                    object: stored.value,
+                    created: true,
+                    warnings,
+                });
+            }
             Err(WriteError::Conflict) if attempts > 0 => {}
             Err(WriteError::Conflict) => return Err(exists()),
             Err(error) => return Err(error.into()),
@@ -216,7 +248,11 @@ pub(crate) fn is_durable(kind: &Kind, object: &Value) -> bool {
 /// A prefix and five characters that cannot form words.
 fn generate_name(prefix: &str) -> String {
     const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
-    let end = prefix.char_indices().map(|(index, _)| index).nth(GENERATED_PREFIX).unwrap_or(prefix.len());
+    let end = prefix
+        .char_indices()
+        .map(|(index, _)| index)
+        .nth(GENERATED_PREFIX)
+        .unwrap_or(prefix.len());
     let suffix = (0..5).map(|_| char::from(ALPHABET[rand::random_range(0..ALPHABET.len())]));
     prefix[..end].chars().chain(suffix).collect()
 }
@@ -225,7 +261,9 @@ fn generate_name(prefix: &str) -> String {
 fn check_type(target: &Target, object: &mut Value) -> Result<(), Failure> {
     let kind = &target.kind;
     if !meta::has_shape(object) {
-        return Err(Failure::bad_request("the object provided is unrecognized: it must be an object with metadata"));
+        return Err(Failure::bad_request(
+            "the object provided is unrecognized: it must be an object with metadata",
+        ));
     }
     for (field, expected) in [("apiVersion", kind.api_version()), ("kind", kind.kind.clone())] {
         match &object[field] {
@@ -241,7 +279,9 @@ fn check_type(target: &Target, object: &mut Value) -> Result<(), Failure> {
     meta::normalize(object);
     let found = meta::string(object, "namespace");
     match &target.namespace {
-        Some(namespace) if found.is_empty() => meta::set(object, "namespace", Some(namespace.as_str().into())),
+        Some(namespace) if found.is_empty() => {
+            meta::set(object, "namespace", Some(namespace.as_str().into()))
+        }
         Some(namespace) if found != namespace => {
             return Err(Failure::bad_request(format!(
                 "the namespace of the provided object does not match the namespace sent on the request \
@@ -269,10 +309,19 @@ async fn check_namespace(api: &Api, target: &Target, name: &str) -> Result<(), F
     if target.kind.terminating {
         return Err(Failure::method_not_allowed(&target.kind, "create"));
     }
-    let Some(namespace) = &target.namespace else { return Ok(()) };
+    let Some(namespace) = &target.namespace else {
+        return Ok(());
+    };
     let served = api.served();
-    let Some(namespaces) = served.find("", "v1", "namespaces") else { return Ok(()) };
-    let within = Target { kind: Arc::clone(namespaces), namespace: None, name: None, subresource: None };
+    let Some(namespaces) = served.find("", "v1", "namespaces") else {
+        return Ok(());
+    };
+    let within = Target {
+        kind: Arc::clone(namespaces),
+        namespace: None,
+        name: None,
+        subresource: None,
+    };
     let found = read::find(api, &within, namespace)?;
     if meta::is_deleting(&found.value) {
         return Err(Failure::namespace_terminating(&target.kind, name, namespace));
@@ -291,7 +340,12 @@ fn admit_new(
     let schema = kind.schema()?;
     let warnings = prune(kind, options, &mut object)?;
     let now = meta::now();
-    for field in ["deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "resourceVersion"] {
+    for field in [
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+        "selfLink",
+        "resourceVersion",
+    ] {
         meta::set(&mut object, field, None);
     }
     meta::set(&mut object, "uid", Some(uuid::Uuid::new_v4().to_string().into()));
@@ -305,11 +359,19 @@ fn admit_new(
     meta::normalize(&mut object);
     if ownership == Ownership::Track {
         let (manager, version) = (&options.manager, kind.api_version());
-        apply::track_update(None, &mut object, manager, "Update", "", &version, schema, Timestamp::now());
+        apply::track_update(
+            None,
+            &mut object,
+            manager,
+            "Update",
+            "",
+            &version,
+            schema,
+            Timestamp::now(),
+        );
     }
     let mut errors = meta::validate(&object, kind.namespaced, strict_names(kind));
-    errors.extend(schema.validate(&object, None));
-    errors.extend(builtin::validate(kind, &object, None));
+    errors.extend(builtin::validate(kind, &object, None)?);
     if !errors.is_empty() {
         return Err(Failure::invalid(kind, meta::name(&object), &errors));
     }
@@ -330,7 +392,10 @@ pub(super) fn remove(object: &mut Value, field: &str) {
 /// Drops unknown fields, and says so as the client wants it.
 fn prune(kind: &Kind, options: &WriteOptions, object: &mut Value) -> Result<Vec<String>, Failure> {
     let dropped = kind.schema()?.prune(object);
-    let unknown: Vec<String> = dropped.iter().map(|path| format!("unknown field {path:?}")).collect();
+    let unknown: Vec<String> = dropped
+        .iter()
+        .map(|path| format!("unknown field {path:?}"))
+        .collect();
     match options.validation {
         FieldValidation::Strict if !unknown.is_empty() => Err(Failure::bad_request(format!(
             "{kind} in version {:?} cannot be handled as a {kind}: strict decoding error: {}",
@@ -343,24 +408,44 @@ fn prune(kind: &Kind, options: &WriteOptions, object: &mut Value) -> Result<Vec<
     }
 }
 
-pub(crate) async fn update(api: &Api, target: &Target, call: &Call) -> Result<Response<ResponseBody>, Failure> {
+/// Whether an update need not say which state it replaces.
+fn may_replace_unseen(kind: &Kind) -> bool {
+    !kind.custom && !kind.is(DEFINITIONS) && !kind.is(LEASES)
+}
+
+pub(crate) async fn update(
+    api: &Api,
+    target: &Target,
+    call: &Call,
+) -> Result<Response<ResponseBody>, Failure> {
     let format = object_format(&call.headers, &call.query)?;
     let options = WriteOptions::parse(&call.query, &call.headers)?;
     let mut object = body::decode(&call.headers, &call.body)?;
     check_type(target, &mut object)?;
-    let warnings = prune(&target.kind, &options, &mut object)?;
-    let mut written =
-        modify(api, target, &options, |_| Ok((object.clone(), Ownership::Track))).await?;
+    let kind = &target.kind;
+    if meta::string(&object, "resourceVersion").is_empty() && !may_replace_unseen(kind) {
+        let error = FieldError::invalid("metadata.resourceVersion", 0, "must be specified for an update");
+        return Err(Failure::invalid(kind, meta::name(&object), &[error]));
+    }
+    let warnings = prune(kind, &options, &mut object)?;
+    let mut written = modify(api, target, &options, |_| Ok((object.clone(), Ownership::Track))).await?;
     written.warnings = warnings;
     Ok(written.respond(&target.kind, format))
 }
 
-pub(crate) async fn patch(api: &Api, target: &Target, call: &Call) -> Result<Response<ResponseBody>, Failure> {
+pub(crate) async fn patch(
+    api: &Api,
+    target: &Target,
+    call: &Call,
+) -> Result<Response<ResponseBody>, Failure> {
     let format = object_format(&call.headers, &call.query)?;
     let options = WriteOptions::parse(&call.query, &call.headers)?;
     let written = patch_object(api, target, &options, body::media_type(&call.headers), &call.body).await?;
     Ok(written.respond(&target.kind, format))
 }
+
+/// Makes the new object from the live one, the patch and the schema.
+type Merge = fn(&Value, &Value, &Structural) -> Result<Value, PatchError>;
 
 /// Applies a patch in any of the four formats.
 async fn patch_object(
@@ -375,19 +460,26 @@ async fn patch_object(
     }
     if options.force {
         let why = "may not be specified for non-apply patch";
-        return Err(Failure::invalid_options("PatchOptions", FieldError::forbidden("force", why)));
+        return Err(Failure::invalid_options(
+            "PatchOptions",
+            FieldError::forbidden("force", why),
+        ));
     }
     let kind = &target.kind;
     let document = || {
         serde_json::from_slice::<Value>(bytes)
             .map_err(|error| Failure::bad_request(format!("error decoding patch: {error}")))
     };
-    let (document, merge): (Value, fn(&Value, &Value, &Structural) -> Result<Value, PatchError>) = match media_type {
+    let (document, merge): (Value, Merge) = match media_type {
         "application/json-patch+json" => (document()?, |live, patch, _| patch::json_patch(live, patch)),
         "application/merge-patch+json" => (document()?, |live, patch, _| patch::merge_patch(live, patch)),
         "application/strategic-merge-patch+json" if !kind.custom => (document()?, patch::strategic_merge),
         _ => {
-            let strategic = if kind.custom { "" } else { ", application/strategic-merge-patch+json" };
+            let strategic = if kind.custom {
+                ""
+            } else {
+                ", application/strategic-merge-patch+json"
+            };
             return Err(Failure::unsupported_media_type(&format!(
                 "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml{strategic}"
             )));
@@ -411,7 +503,9 @@ pub(super) fn patch_failure(target: &Target, error: PatchError) -> Failure {
     let message = error.to_string();
     match error {
         PatchError::Malformed(_) => Failure::bad_request(message),
-        PatchError::TooLarge(_) => Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", message),
+        PatchError::TooLarge(_) => {
+            Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", message)
+        }
         PatchError::DoesNotApply(_) => {
             let name = target.name.as_deref().unwrap_or("");
             Failure::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message).about(&target.kind, name)
@@ -457,7 +551,10 @@ async fn server_side_apply(
     loop {
         let mut written = match modify(api, target, options, |live| merge(Some(live))).await {
             Err(failure) if failure.code() == StatusCode::NOT_FOUND && part == Part::Main => {
-                if ["resourceVersion", "uid"].iter().any(|field| !meta::string(&applied, field).is_empty()) {
+                if ["resourceVersion", "uid"]
+                    .iter()
+                    .any(|field| !meta::string(&applied, field).is_empty())
+                {
                     return Err(Failure::modified(kind, target.name.as_deref().unwrap_or("")));
                 }
                 let (fresh, ownership) = merge(None)?;
@@ -478,7 +575,9 @@ fn apply_failure(error: ApplyError) -> Failure {
     let message = error.to_string();
     match error {
         ApplyError::Conflicts(conflicts) => {
-            let causes = conflicts.into_iter().map(|conflict| (conflict.field, conflict.message));
+            let causes = conflicts
+                .into_iter()
+                .map(|conflict| (conflict.field, conflict.message));
             Failure::apply_conflict(message, causes)
         }
         ApplyError::Invalid(_) => Failure::bad_request(message),
@@ -548,7 +647,9 @@ pub(super) async fn merge_into(
         let changed = patch::merge_patch(live, document).map_err(|error| patch_failure(target, error))?;
         Ok((changed, Ownership::Track))
     };
-    modify(api, target, &options, change).await.map(|written| written.object)
+    modify(api, target, &options, change)
+        .await
+        .map(|written| written.object)
 }
 
 /// Turns what a write wants `live` to be into what may be stored.
@@ -573,13 +674,25 @@ fn admit_change(
     }
     if ownership == Ownership::Track {
         let (manager, version, time) = (&options.manager, kind.api_version(), Timestamp::now());
-        apply::track_update(Some(live), &mut new, manager, "Update", part.subresource(), &version, schema, time);
+        apply::track_update(
+            Some(live),
+            &mut new,
+            manager,
+            "Update",
+            part.subresource(),
+            &version,
+            schema,
+            time,
+        );
     }
     let mut errors = meta::validate(&new, kind.namespaced, strict_names(kind));
     errors.extend(new_finalizers(live, &new));
-    errors.extend(schema.validate(&new, Some(live)));
-    errors.extend(builtin::validate(kind, &new, Some(live)));
-    if errors.is_empty() { Ok(new) } else { Err(Failure::invalid(kind, meta::name(&new), &errors)) }
+    errors.extend(builtin::validate(kind, &new, Some(live))?);
+    if errors.is_empty() {
+        Ok(new)
+    } else {
+        Err(Failure::invalid(kind, meta::name(&new), &errors))
+    }
 }
 
 /// Takes from `wanted` what the endpoint writes, and all else from the live object.
@@ -606,12 +719,17 @@ fn keep_what_is_not_written(kind: &Kind, part: Part, live: &Value, mut wanted: V
             if kind.status {
                 copy(&mut wanted, live, "status");
             }
+            if kind.is(NAMESPACES) {
+                copy(&mut wanted, live, "spec");
+            }
             wanted
         }
         Part::Status => {
             let mut new = live.clone();
             copy(&mut new, &wanted, "status");
-            let managed = wanted["metadata"].get("managedFields").or(live["metadata"].get("managedFields"));
+            let managed = wanted["metadata"]
+                .get("managedFields")
+                .or(live["metadata"].get("managedFields"));
             meta::set(&mut new, "managedFields", managed.cloned());
             new
         }
@@ -647,8 +765,10 @@ fn new_finalizers(live: &Value, new: &Value) -> Option<FieldError> {
         return None;
     }
     let known: Vec<&str> = meta::finalizers(live).collect();
-    let added: Vec<String> =
-        meta::finalizers(new).filter(|name| !known.contains(name)).map(|name| format!("{name:?}")).collect();
+    let added: Vec<String> = meta::finalizers(new)
+        .filter(|name| !known.contains(name))
+        .map(|name| format!("{name:?}"))
+        .collect();
     (!added.is_empty()).then(|| {
         let detail = format!(
             "no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}",
@@ -667,7 +787,11 @@ async fn store_change(
     admitted: Value,
 ) -> Result<Written, WriteError> {
     let new = convert::to_stored(&target.kind, admitted);
-    let done = |object: Arc<Value>| Written { object, created: false, warnings: Vec::new() };
+    let done = |object: Arc<Value>| Written {
+        object,
+        created: false,
+        warnings: Vec::new(),
+    };
     if is_same(&live.value, &new) {
         return Ok(done(Arc::clone(&live.value)));
     }
@@ -677,8 +801,17 @@ async fn store_change(
     let ends = meta::is_deleting(&new) && !meta::is_held(&new);
     let durable = is_durable(&target.kind, &new);
     let key = target.key(meta::name(&live.value));
-    let change = if ends { Change::Delete(new) } else { Change::Put(new) };
-    let write = Write { key, expect: Expect::Revision(live.revision), change, durable };
+    let change = if ends {
+        Change::Delete(new)
+    } else {
+        Change::Put(new)
+    };
+    let write = Write {
+        key,
+        expect: Expect::Revision(live.revision),
+        change,
+        durable,
+    };
     api.engine().write(write).await.map(|stored| done(stored.value))
 }
 
@@ -686,7 +819,10 @@ async fn store_change(
 fn is_same(old: &Value, new: &Value) -> bool {
     let timeless = |object: &Value| {
         let mut object = object.clone();
-        for entry in object["metadata"]["managedFields"].as_array_mut().into_iter().flatten() {
+        let entries = object
+            .pointer_mut("/metadata/managedFields")
+            .and_then(Value::as_array_mut);
+        for entry in entries.into_iter().flatten() {
             remove(entry, "time");
         }
         object

@@ -60,11 +60,17 @@ impl Log {
                     .append(true)
                     .mode(0o600)
                     .open(path)
-                    .map_err(|source| Error::Io { path: path.clone(), source })?;
+                    .map_err(|source| Error::Io {
+                        path: path.clone(),
+                        source,
+                    })?;
                 (Connection::open(path), path.display().to_string())
             }
         };
-        let mut log = Log { connection: connection.map_err(|error| classify(&name, error))?, name };
+        let mut log = Log {
+            connection: connection.map_err(|error| classify(&name, error))?,
+            name,
+        };
         log.prepare().map_err(|error| match error {
             Error::Database { source, .. } => classify(&log.name, source),
             other => other,
@@ -74,12 +80,19 @@ impl Log {
 
     fn prepare(&mut self) -> Result<(), Error> {
         let name = self.name.clone();
-        let fail = |source| Error::Database { file: name.clone(), source };
+        let fail = |source| Error::Database {
+            file: name.clone(),
+            source,
+        };
         self.connection.busy_timeout(Duration::ZERO).map_err(fail)?;
         // Exclusive before WAL: no shared-memory file, and the lock is held from the first access to the last.
-        self.connection.pragma_update(None, "locking_mode", "EXCLUSIVE").map_err(fail)?;
+        self.connection
+            .pragma_update(None, "locking_mode", "EXCLUSIVE")
+            .map_err(fail)?;
         let pragma = |connection: &Connection, name: &str| -> Result<i64, Error> {
-            connection.pragma_query_value(None, name, |row| row.get(0)).map_err(fail)
+            connection
+                .pragma_query_value(None, name, |row| row.get(0))
+                .map_err(fail)
         };
         let version = pragma(&self.connection, "user_version")?;
         let application = pragma(&self.connection, "application_id")?;
@@ -89,21 +102,39 @@ impl Log {
             .map_err(fail)?;
         let fresh = version == 0 && application == 0 && tables == 0;
         if !fresh && application != APPLICATION_ID {
-            return Err(Error::NotAStore { file: self.name.clone() });
+            return Err(Error::NotAStore {
+                file: self.name.clone(),
+            });
         }
         if version > SCHEMA_VERSION {
             let file = self.name.clone();
-            return Err(Error::NewerSchema { file, found: version, supported: SCHEMA_VERSION });
+            return Err(Error::NewerSchema {
+                file,
+                found: version,
+                supported: SCHEMA_VERSION,
+            });
         }
-        self.connection.pragma_update(None, "journal_mode", "WAL").map_err(fail)?;
-        self.connection.pragma_update(None, "synchronous", "FULL").map_err(fail)?;
-        self.connection.pragma_update(None, "journal_size_limit", 8 << 20).map_err(fail)?;
-        let transaction =
-            self.connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(fail)?;
+        self.connection
+            .pragma_update(None, "journal_mode", "WAL")
+            .map_err(fail)?;
+        self.connection
+            .pragma_update(None, "synchronous", "FULL")
+            .map_err(fail)?;
+        self.connection
+            .pragma_update(None, "journal_size_limit", 8 << 20)
+            .map_err(fail)?;
+        let transaction = self
+            .connection
+            .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
+            .map_err(fail)?;
         if fresh {
             transaction.execute_batch(SCHEMA).map_err(fail)?;
-            transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(fail)?;
-            transaction.pragma_update(None, "user_version", SCHEMA_VERSION).map_err(fail)?;
+            transaction
+                .pragma_update(None, "application_id", APPLICATION_ID)
+                .map_err(fail)?;
+            transaction
+                .pragma_update(None, "user_version", SCHEMA_VERSION)
+                .map_err(fail)?;
         }
         transaction.commit().map_err(fail)
     }
@@ -111,20 +142,34 @@ impl Log {
     /// Rebuilds the state from all rows.
     pub(super) fn replay(&mut self, limit: HistoryLimit) -> Result<Recovered, Error> {
         let name = self.name.clone();
-        let fail = |source| Error::Database { file: name.clone(), source };
+        let fail = |source| Error::Database {
+            file: name.clone(),
+            source,
+        };
         let reserved = self.mark("reserved")?;
         let floor = self.mark("floor")?;
         let mut memory = Memory::new(limit, floor);
         let mut dead = Dead::default();
-        let mut statement = self.connection.prepare("SELECT rev, key, op, value FROM log ORDER BY rev").map_err(fail)?;
+        let mut statement = self
+            .connection
+            .prepare("SELECT rev, key, op, value FROM log ORDER BY rev")
+            .map_err(fail)?;
         let mut rows = statement.query([]).map_err(fail)?;
         while let Some(row) = rows.next().map_err(fail)? {
             let revision: u64 = row.get::<_, i64>(0).map_err(fail)?.unsigned_abs();
-            let damaged = |what: String| Error::Damaged { file: name.clone(), revision, what };
+            let damaged = |what: String| Error::Damaged {
+                file: name.clone(),
+                revision,
+                what,
+            };
             let key: String = row.get(1).map_err(fail)?;
             let key = Key::decode(&key).ok_or_else(|| damaged(format!("key {key:?} has no name")))?;
             let op: i64 = row.get(2).map_err(fail)?;
-            let bytes = row.get_ref(3).map_err(fail)?.as_blob().map_err(|error| damaged(error.to_string()))?;
+            let bytes = row
+                .get_ref(3)
+                .map_err(fail)?
+                .as_blob()
+                .map_err(|error| damaged(error.to_string()))?;
             let value: Value = serde_json::from_slice(bytes).map_err(|error| damaged(error.to_string()))?;
             let previous = memory.get(&key).cloned();
             let kind = match (op, &previous) {
@@ -133,11 +178,23 @@ impl Log {
                 (DELETE, _) => EventKind::Deleted,
                 _ => return Err(damaged(format!("unknown operation {op}"))),
             };
-            let stored = Stored { revision, value: Arc::new(value), durable: true };
+            let stored = Stored {
+                revision,
+                value: Arc::new(value),
+                durable: true,
+            };
             dead.superseded(previous.as_ref(), kind, revision, true);
             if revision > floor {
                 let (object, size) = (stored.value, bytes.len());
-                memory.apply(Event { revision, key, kind, object, previous, durable: true, size });
+                memory.apply(Event {
+                    revision,
+                    key,
+                    kind,
+                    object,
+                    previous,
+                    durable: true,
+                    size,
+                });
             } else if kind == EventKind::Deleted {
                 memory.forget(&key, revision);
             } else {
@@ -146,14 +203,21 @@ impl Log {
         }
         memory.start_at(reserved.max(memory.revision()));
         let counter = Counter::after(memory.revision());
-        Ok(Recovered { memory, counter, dead })
+        Ok(Recovered {
+            memory,
+            counter,
+            dead,
+        })
     }
 
     fn mark(&self, mark: &str) -> Result<u64, Error> {
         let value: i64 = self
             .connection
             .query_row("SELECT value FROM mark WHERE name = ?1", [mark], |row| row.get(0))
-            .map_err(|source| Error::Database { file: self.name.clone(), source })?;
+            .map_err(|source| Error::Database {
+                file: self.name.clone(),
+                source,
+            })?;
         Ok(value.unsigned_abs())
     }
 
@@ -162,7 +226,11 @@ impl Log {
         self.transaction(|transaction| {
             let mut insert = transaction.prepare_cached("INSERT INTO log VALUES (?1, ?2, ?3, ?4)")?;
             for row in rows {
-                let op = if row.kind == EventKind::Deleted { DELETE } else { PUT };
+                let op = if row.kind == EventKind::Deleted {
+                    DELETE
+                } else {
+                    PUT
+                };
                 insert.execute(params![signed(row.revision), row.key.encode(), op, row.value])?;
             }
             match reserve {
@@ -183,6 +251,15 @@ impl Log {
         })
     }
 
+    /// Makes the file as full as a disk may be.
+    #[cfg(test)]
+    pub(super) fn limit_pages(&self, pages: u32) {
+        let limited = self
+            .connection
+            .pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()));
+        assert!(limited.is_ok(), "{limited:?}");
+    }
+
     fn transaction(
         &mut self,
         body: impl FnOnce(&rusqlite::Transaction<'_>) -> rusqlite::Result<()>,
@@ -193,8 +270,13 @@ impl Log {
             transaction.commit()
         };
         attempt(&mut self.connection).map_err(|source| match source.sqlite_error_code() {
-            Some(ErrorCode::DiskFull) => Error::DiskFull { file: self.name.clone() },
-            _ => Error::Database { file: self.name.clone(), source },
+            Some(ErrorCode::DiskFull) => Error::DiskFull {
+                file: self.name.clone(),
+            },
+            _ => Error::Database {
+                file: self.name.clone(),
+                source,
+            },
         })
     }
 }

@@ -63,7 +63,11 @@ impl Memory {
 
     /// The oldest revision from which changes can be followed.
     pub(crate) fn floor(&self, memory_only: bool) -> u64 {
-        if memory_only { self.floor.max(self.started) } else { self.floor }
+        if memory_only {
+            self.floor.max(self.started)
+        } else {
+            self.floor
+        }
     }
 
     /// When anything of `resource` last changed; 0 if never.
@@ -76,7 +80,9 @@ impl Memory {
     }
 
     pub(crate) fn by_uid(&self, uid: &str) -> Option<(&Key, &Stored)> {
-        self.by_uid.get(uid).and_then(|key| self.objects.get_key_value(key))
+        self.by_uid
+            .get(uid)
+            .and_then(|key| self.objects.get_key_value(key))
     }
 
     /// Every object there is.
@@ -90,9 +96,11 @@ impl Memory {
         resource: &'a Arc<str>,
         namespace: Option<&'a str>,
     ) -> impl Iterator<Item = (&'a Key, &'a Stored)> {
-        self.objects.range(Key::new(resource, namespace.unwrap_or(""), "")..).take_while(move |(key, _)| {
-            key.resource == *resource && namespace.is_none_or(|namespace| key.namespace == namespace)
-        })
+        self.objects
+            .range(Key::new(resource, namespace.unwrap_or(""), "")..)
+            .take_while(move |(key, _)| {
+                key.resource == *resource && namespace.is_none_or(|namespace| key.namespace == namespace)
+            })
     }
 
     /// The objects of `resource` at `revision` (now, if `None`), by undoing what happened since.
@@ -106,9 +114,14 @@ impl Memory {
         revision: Option<u64>,
         memory_only: bool,
     ) -> Result<Snapshot, Expired> {
-        let current = self.current(resource, namespace).map(|(key, stored)| (key.clone(), stored.clone()));
+        let current = self
+            .current(resource, namespace)
+            .map(|(key, stored)| (key.clone(), stored.clone()));
         let Some(at) = revision.filter(|at| *at < self.revision) else {
-            return Ok(Snapshot { revision: self.revision, objects: current.collect() });
+            return Ok(Snapshot {
+                revision: self.revision,
+                objects: current.collect(),
+            });
         };
         let oldest = self.floor(memory_only);
         if at < oldest {
@@ -124,7 +137,10 @@ impl Memory {
                 None => objects.remove(&event.key),
             };
         }
-        Ok(Snapshot { revision: at, objects: objects.into_iter().collect() })
+        Ok(Snapshot {
+            revision: at,
+            objects: objects.into_iter().collect(),
+        })
     }
 
     /// All changes after `revision`, in order.
@@ -133,7 +149,10 @@ impl Memory {
     /// [`Expired`] when some of them have been dropped.
     pub(crate) fn events_after(&self, revision: u64) -> Result<Vec<Arc<Event>>, Expired> {
         if revision < self.floor {
-            return Err(Expired { asked: revision, oldest: self.floor });
+            return Err(Expired {
+                asked: revision,
+                oldest: self.floor,
+            });
         }
         let start = self.history.partition_point(|event| event.revision <= revision);
         Ok(self.history.range(start..).cloned().collect())
@@ -143,7 +162,8 @@ impl Memory {
     pub(super) fn apply(&mut self, event: Event) {
         let event = Arc::new(event);
         self.revision = event.revision;
-        self.changed.insert(Arc::clone(&event.key.resource), event.revision);
+        self.changed
+            .insert(Arc::clone(&event.key.resource), event.revision);
         if let Some(uid) = event.previous.as_ref().and_then(|previous| uid(&previous.value)) {
             self.by_uid.remove(uid);
         }
@@ -163,7 +183,9 @@ impl Memory {
         self.history_bytes += event.size;
         self.history.push_back(event);
         while self.history.len() > self.limit.events || self.history_bytes > self.limit.bytes {
-            let Some(dropped) = self.history.pop_front() else { break };
+            let Some(dropped) = self.history.pop_front() else {
+                break;
+            };
             self.history_bytes -= dropped.size;
             self.floor = dropped.revision;
         }

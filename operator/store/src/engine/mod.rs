@@ -9,6 +9,8 @@
 mod log;
 mod memory;
 mod revision;
+#[cfg(test)]
+mod tests;
 mod watch;
 mod writer;
 
@@ -18,9 +20,9 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
+use self::log::Log;
 pub(crate) use self::memory::{Expired, Memory};
 pub(crate) use self::watch::Tail;
-use self::log::Log;
 use self::writer::{Request, Writer};
 use crate::Error;
 
@@ -37,7 +39,11 @@ pub(crate) struct Key {
 
 impl Key {
     pub(crate) fn new(resource: &Arc<str>, namespace: &str, name: &str) -> Self {
-        Key { resource: Arc::clone(resource), namespace: namespace.to_owned(), name: name.to_owned() }
+        Key {
+            resource: Arc::clone(resource),
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        }
     }
 
     /// `group/plural/namespace/name`, the form in the log; no part can hold a slash.
@@ -48,7 +54,11 @@ impl Key {
     fn decode(text: &str) -> Option<Self> {
         let mut parts = text.rsplitn(3, '/');
         let (name, namespace, resource) = (parts.next()?, parts.next()?, parts.next()?);
-        Some(Key { resource: resource.into(), namespace: namespace.to_owned(), name: name.to_owned() })
+        Some(Key {
+            resource: resource.into(),
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        })
     }
 }
 
@@ -146,18 +156,32 @@ pub(crate) struct Engine {
 impl Engine {
     /// Opens or creates the log, replays it, and starts the writer. Blocks on the disk.
     pub(crate) fn open(location: &Location, limit: HistoryLimit) -> Result<Self, Error> {
-        let mut log = Log::open(location)?;
+        Self::start(Log::open(location)?, limit)
+    }
+
+    fn start(mut log: Log, limit: HistoryLimit) -> Result<Self, Error> {
         let recovered = log.replay(limit)?;
         let revision = recovered.memory.revision();
         let memory = Arc::new(RwLock::new(recovered.memory));
         let (queue, requests) = mpsc::channel(QUEUE);
         let (announce, committed) = tokio::sync::watch::channel(revision);
-        let writer = Writer::new(log, recovered.counter, recovered.dead, Arc::clone(&memory), announce);
+        let writer = Writer::new(
+            log,
+            recovered.counter,
+            recovered.dead,
+            Arc::clone(&memory),
+            announce,
+        );
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || writer.run(requests))
             .map_err(Error::Thread)?;
-        Ok(Engine { memory, queue, committed, thread: Mutex::new(Some(thread)) })
+        Ok(Engine {
+            memory,
+            queue,
+            committed,
+            thread: Mutex::new(Some(thread)),
+        })
     }
 
     /// Reads the committed state. The closure runs under a lock that commits wait for: keep it short.
@@ -169,7 +193,10 @@ impl Engine {
     pub(crate) async fn write(&self, write: Write) -> Result<Stored, WriteError> {
         let (answer, answered) = oneshot::channel();
         let closed = || WriteError::Storage(Arc::new(Error::Closed));
-        self.queue.send(Request::Write(write, answer)).await.map_err(|_| closed())?;
+        self.queue
+            .send(Request::Write(write, answer))
+            .await
+            .map_err(|_| closed())?;
         answered.await.unwrap_or_else(|_| Err(closed()))
     }
 

@@ -16,7 +16,10 @@ pub(super) struct Counter {
 impl Counter {
     /// Continues after `reserved`, the mark found in the file.
     pub(super) fn after(reserved: u64) -> Self {
-        Counter { last: reserved, reserved }
+        Counter {
+            last: reserved,
+            reserved,
+        }
     }
 
     pub(super) fn next(&mut self) -> u64 {

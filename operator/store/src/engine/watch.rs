@@ -18,7 +18,11 @@ impl Tail {
         committed: tokio::sync::watch::Receiver<u64>,
         position: u64,
     ) -> Self {
-        Tail { memory, committed, position }
+        Tail {
+            memory,
+            committed,
+            position,
+        }
     }
 
     /// The revision up to which everything has been returned.

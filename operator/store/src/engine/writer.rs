@@ -33,7 +33,13 @@ pub(super) struct Dead {
 impl Dead {
     /// Notes the rows that a change at `revision` makes superfluous: the one before it, and if it is a deletion,
     /// in the end its own.
-    pub(super) fn superseded(&mut self, before: Option<&Stored>, kind: EventKind, revision: u64, durable: bool) {
+    pub(super) fn superseded(
+        &mut self,
+        before: Option<&Stored>,
+        kind: EventKind,
+        revision: u64,
+        durable: bool,
+    ) {
         let before = before.filter(|before| before.durable);
         if let Some(before) = before {
             self.rows.push_back((revision, before.revision));
@@ -76,7 +82,13 @@ impl Writer {
         memory: Arc<RwLock<Memory>>,
         announce: tokio::sync::watch::Sender<u64>,
     ) -> Self {
-        Writer { log, counter, dead, memory, announce }
+        Writer {
+            log,
+            counter,
+            dead,
+            memory,
+            announce,
+        }
     }
 
     pub(super) fn run(mut self, mut requests: mpsc::Receiver<Request>) {
@@ -92,7 +104,11 @@ impl Writer {
                         break;
                     }
                 }
-                next = if batch.len() < BATCH { requests.try_recv().ok() } else { None };
+                next = if batch.len() < BATCH {
+                    requests.try_recv().ok()
+                } else {
+                    None
+                };
             }
             self.commit(batch);
             self.compact();
@@ -138,10 +154,20 @@ impl Writer {
         write: Write,
         ahead: &mut HashMap<Key, Option<Stored>>,
     ) -> Result<(Event, Vec<u8>), WriteError> {
-        let Write { key, expect, change, durable } = write;
+        let Write {
+            key,
+            expect,
+            change,
+            durable,
+        } = write;
         let previous = match ahead.get(&key) {
             Some(stored) => stored.clone(),
-            None => self.memory.read().unwrap_or_else(PoisonError::into_inner).get(&key).cloned(),
+            None => self
+                .memory
+                .read()
+                .unwrap_or_else(PoisonError::into_inner)
+                .get(&key)
+                .cloned(),
         };
         let allowed = match (expect, &previous) {
             (Expect::Absent, None) => true,
@@ -166,11 +192,25 @@ impl Writer {
         }
         let bytes = serde_json::to_vec(&value).map_err(|error| Arc::new(Error::Unserializable(error)))?;
         let object = Arc::new(value);
-        let next = (kind != EventKind::Deleted)
-            .then(|| Stored { revision, value: Arc::clone(&object), durable });
+        let next = (kind != EventKind::Deleted).then(|| Stored {
+            revision,
+            value: Arc::clone(&object),
+            durable,
+        });
         ahead.insert(key.clone(), next);
         let size = bytes.len();
-        Ok((Event { revision, key, kind, object, previous, durable, size }, bytes))
+        Ok((
+            Event {
+                revision,
+                key,
+                kind,
+                object,
+                previous,
+                durable,
+                size,
+            },
+            bytes,
+        ))
     }
 
     /// Puts the durable ones of `staged` on disk. Those in memory only cost a flush once in a block of revisions.
@@ -185,7 +225,12 @@ impl Writer {
                     (false, true) => (EventKind::Deleted, b"null"),
                     (false, false) => return None,
                 };
-                Some(Row { revision: event.revision, key: &event.key, kind, value })
+                Some(Row {
+                    revision: event.revision,
+                    key: &event.key,
+                    kind,
+                    value,
+                })
             })
             .collect();
         let reserve = self.counter.reservation();
@@ -204,9 +249,17 @@ impl Writer {
         let revision = {
             let mut memory = self.memory.write().unwrap_or_else(PoisonError::into_inner);
             for Staged { event, answer, .. } in staged {
-                self.dead.superseded(event.previous.as_ref(), event.kind, event.revision, event.durable);
+                self.dead
+                    .superseded(event.previous.as_ref(), event.kind, event.revision, event.durable);
                 let (revision, durable) = (event.revision, event.durable);
-                answers.push((answer, Stored { revision, value: Arc::clone(&event.object), durable }));
+                answers.push((
+                    answer,
+                    Stored {
+                        revision,
+                        value: Arc::clone(&event.object),
+                        durable,
+                    },
+                ));
                 memory.apply(event);
             }
             memory.revision()
@@ -219,11 +272,21 @@ impl Writer {
 
     /// Removes a bounded number of superseded rows, when there are enough of them to be worth a flush.
     fn compact(&mut self) {
-        let floor = self.memory.read().unwrap_or_else(PoisonError::into_inner).floor(false);
+        let floor = self
+            .memory
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .floor(false);
         if !self.dead.waiting(floor) {
             return;
         }
-        let rows: Vec<u64> = self.dead.rows.iter().take(COMPACTION).map(|(_, row)| *row).collect();
+        let rows: Vec<u64> = self
+            .dead
+            .rows
+            .iter()
+            .take(COMPACTION)
+            .map(|(_, row)| *row)
+            .collect();
         match self.log.compact(&rows, floor) {
             Ok(()) => drop(self.dead.rows.drain(..rows.len())),
             // The rows stay; they are tried again after the next commit.

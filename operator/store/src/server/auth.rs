@@ -33,7 +33,9 @@ pub(super) struct Authenticator {
 
 impl Authenticator {
     pub(super) fn new(token: &SecretString) -> Self {
-        Authenticator { digest: Sha256::digest(token.expose_secret()).into() }
+        Authenticator {
+            digest: Sha256::digest(token.expose_secret()).into(),
+        }
     }
 
     /// Whether the request carries the token. Compares digests, so that the time taken tells nothing of the token.
@@ -41,9 +43,14 @@ impl Authenticator {
         let Some(value) = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()) else {
             return false;
         };
-        let Some((scheme, token)) = value.split_once(' ') else { return false };
+        let Some((scheme, token)) = value.split_once(' ') else {
+            return false;
+        };
         let digest: [u8; 32] = Sha256::digest(token.trim()).into();
-        let difference = digest.iter().zip(&self.digest).fold(0, |sum, (a, b)| sum | (a ^ b));
+        let difference = digest
+            .iter()
+            .zip(&self.digest)
+            .fold(0, |sum, (a, b)| sum | (a ^ b));
         scheme.eq_ignore_ascii_case("bearer") && difference == 0
     }
 }
@@ -75,7 +82,10 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("token");
         let first = load_or_create_token(&path).unwrap();
-        assert_eq!(first.expose_secret(), load_or_create_token(&path).unwrap().expose_secret());
+        assert_eq!(
+            first.expose_secret(),
+            load_or_create_token(&path).unwrap().expose_secret()
+        );
         assert_eq!(first.expose_secret().len(), 43);
     }
 }

@@ -35,7 +35,7 @@ use crate::api::{Api, Failure, LongRunning, ResponseBody, User};
 /// Connections at a time; more wait to be accepted.
 const CONNECTIONS: usize = 512;
 /// Requests at a time on one HTTP/2 connection; kube-apiserver's limit.
-const STREAMS: u32 = 100;
+const STREAMS: u32 = 250;
 /// For the TLS handshake, and for a request's head.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 const HEADERS: Duration = Duration::from_secs(15);
@@ -59,7 +59,11 @@ pub(crate) async fn serve(
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
     let acceptor = TlsAcceptor::from(Arc::new(identity.server_config()?));
-    let front = Arc::new(Front { api, authenticator: Authenticator::new(token), shutdown: shutdown.clone() });
+    let front = Arc::new(Front {
+        api,
+        authenticator: Authenticator::new(token),
+        shutdown: shutdown.clone(),
+    });
     let slots = Arc::new(Semaphore::new(CONNECTIONS));
     let mut connections = JoinSet::new();
     loop {
@@ -107,7 +111,11 @@ async fn serve_connection(stream: TcpStream, acceptor: TlsAcceptor, front: Arc<F
         async move { Ok::<_, Infallible>(front.handle(request).await) }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS).max_buf_size(HEAD_BYTES);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADERS)
+        .max_buf_size(HEAD_BYTES);
     builder
         .http2()
         .timer(TokioTimer::new())

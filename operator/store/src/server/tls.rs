@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
+    KeyPair, KeyUsagePurpose,
 };
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -34,7 +34,10 @@ impl ServingIdentity {
     /// is not a valid name.
     pub fn load_or_create(directory: &Path, hosts: &[String]) -> Result<Self, Error> {
         let (certificate_path, key_path) = (directory.join("ca.crt"), directory.join("ca.key"));
-        let kept = match (private_file::read(&certificate_path)?, private_file::read(&key_path)?) {
+        let kept = match (
+            private_file::read(&certificate_path)?,
+            private_file::read(&key_path)?,
+        ) {
             (Some(certificate), Some(key)) => Some((certificate, KeyPair::from_pem(&key)?)),
             _ => None,
         };
@@ -66,7 +69,10 @@ impl ServingIdentity {
     }
 
     pub(super) fn server_config(&self) -> Result<rustls::ServerConfig, Error> {
-        let unusable = |what: String| Error::Identity { path: self.directory.clone(), what };
+        let unusable = |what: String| Error::Identity {
+            path: self.directory.clone(),
+            what,
+        };
         let authority = CertificateDer::from_pem_slice(self.authority.as_bytes())
             .map_err(|error| unusable(error.to_string()))?;
         let chain = vec![self.certificate.clone(), authority];
@@ -84,7 +90,9 @@ impl ServingIdentity {
 
 impl std::fmt::Debug for ServingIdentity {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ServingIdentity").field("directory", &self.directory).finish_non_exhaustive()
+        f.debug_struct("ServingIdentity")
+            .field("directory", &self.directory)
+            .finish_non_exhaustive()
     }
 }
 
@@ -98,10 +106,19 @@ fn authority_params() -> Result<CertificateParams, Error> {
 }
 
 fn serving_params(hosts: &[String]) -> Result<CertificateParams, Error> {
-    let loopback = ["localhost", "127.0.0.1", "::1", "kubernetes", "kubernetes.default.svc"];
+    let loopback = [
+        "localhost",
+        "127.0.0.1",
+        "::1",
+        "kubernetes",
+        "kubernetes.default.svc",
+    ];
     let mut names: Vec<String> = loopback.map(str::to_owned).to_vec();
     // Any address there is cannot be a subject; clients use one of the names above.
-    let unspecified = |host: &str| host.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified());
+    let unspecified = |host: &str| {
+        host.parse::<IpAddr>()
+            .is_ok_and(|address| address.is_unspecified())
+    };
     for host in hosts.iter().filter(|host| !unspecified(host)) {
         if !names.contains(host) {
             names.push(host.clone());
@@ -125,7 +142,11 @@ mod tests {
     fn the_authority_survives_a_restart_and_bad_hosts_are_refused() {
         let directory = tempfile::tempdir().unwrap();
         let first = ServingIdentity::load_or_create(directory.path(), &[]).unwrap();
-        let hosts = ["10.0.0.7".to_owned(), "0.0.0.0".to_owned(), "box.example".to_owned()];
+        let hosts = [
+            "10.0.0.7".to_owned(),
+            "0.0.0.0".to_owned(),
+            "box.example".to_owned(),
+        ];
         let second = ServingIdentity::load_or_create(directory.path(), &hosts).unwrap();
         assert_eq!(first.ca_pem(), second.ca_pem());
         assert_ne!(first.certificate, second.certificate);

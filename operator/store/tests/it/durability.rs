@@ -1,0 +1,219 @@
+//! What was acknowledged survives the process being killed.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use homeport_store::{Error, Options, Store};
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
+use serde_json::json;
+
+use crate::support::client;
+
+/// Tells the child, which is this same binary, where to write.
+const STATE: &str = "HOMEPORT_STORE_TEST_STATE";
+
+/// Not a test by itself: the process that gets killed. It writes for ever and says what was acknowledged.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "run by acknowledged_writes_survive_kill_9"]
+async fn write_until_killed() {
+    let Some(path) = std::env::var_os(STATE) else {
+        return;
+    };
+    let store = Store::open(Options::file(PathBuf::from(path))).await.unwrap();
+    let writers = (0..4).map(|writer| {
+        let configs: Api<ConfigMap> = Api::namespaced(client(&store), "default");
+        tokio::spawn(async move {
+            for count in 0_u64.. {
+                // Few names, so that they are overwritten and superseded as well as created.
+                let name = format!("w{writer}-{}", count % 5);
+                let patch = Patch::Apply(json!({
+                    "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name},
+                    "data": {"count": count.to_string(), "padding": "x".repeat(2000)},
+                }));
+                let written = configs
+                    .patch(&name, &PatchParams::apply("test").force(), &patch)
+                    .await
+                    .unwrap();
+                println!(
+                    "acknowledged {name} {count} {}",
+                    written.metadata.resource_version.unwrap()
+                );
+            }
+        })
+    });
+    futures::future::join_all(writers).await;
+}
+
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn start(state: &Path) -> Killed {
+    let child = Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "durability::write_until_killed",
+            "--ignored",
+            "--nocapture",
+            "--test-threads=1",
+        ])
+        .env(STATE, state)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    Killed(child)
+}
+
+#[tokio::test]
+async fn acknowledged_writes_survive_kill_9() {
+    let directory = tempfile::tempdir().unwrap();
+    let state = directory.path().join("state.db");
+    let mut acknowledged: BTreeMap<String, u64> = BTreeMap::new();
+    let mut last_version = 0;
+    for round in 1..=4 {
+        let mut child = start(&state);
+        let output = BufReader::new(child.0.stdout.take().unwrap());
+        let mut this_round: BTreeMap<String, u64> = BTreeMap::new();
+        let mut seen = 0;
+        // The pipe is read to its end: what was acknowledged just before the kill counts too.
+        for line in output.lines() {
+            let line = line.unwrap();
+            let Some(words) = line.split_once("acknowledged ").map(|(_, words)| words) else {
+                continue;
+            };
+            let words: Vec<&str> = words.split(' ').collect();
+            let [name, count, version] = words.as_slice() else {
+                continue;
+            };
+            let (Ok(count), Ok(version)) = (count.parse::<u64>(), version.parse::<u64>()) else {
+                continue;
+            };
+            let known = this_round.entry((*name).to_owned()).or_default();
+            *known = count.max(*known);
+            last_version = last_version.max(version);
+            seen += 1;
+            if seen == 150 * round {
+                child.0.kill().unwrap();
+            }
+        }
+        drop(child);
+        assert!(
+            seen >= 150 * round,
+            "the child ended by itself after {seen} writes"
+        );
+        acknowledged.extend(this_round);
+
+        let store = Store::open(Options::file(&state)).await.unwrap();
+        let configs: Api<ConfigMap> = Api::namespaced(client(&store), "default");
+        for (name, count) in &acknowledged {
+            let found = configs.get(name).await.unwrap().data.unwrap()["count"]
+                .parse::<u64>()
+                .unwrap();
+            // One more may have been written than was told.
+            assert!(
+                found >= *count,
+                "{name}: {count} was acknowledged, {found} is there"
+            );
+        }
+        let list = configs.list(&ListParams::default()).await.unwrap();
+        let now: u64 = list.metadata.resource_version.unwrap().parse().unwrap();
+        assert!(
+            now >= last_version,
+            "versions went back from {last_version} to {now}"
+        );
+        store.close().await;
+    }
+}
+
+#[tokio::test]
+async fn secrets_are_forgotten_and_helms_records_kept() {
+    let directory = tempfile::tempdir().unwrap();
+    let state = directory.path().join("state.db");
+    let store = Store::open(Options::file(&state)).await.unwrap();
+    let secrets: Api<Secret> = Api::namespaced(client(&store), "default");
+    let make = |name: &str, kind: &str, value: &str| -> Secret {
+        serde_json::from_value(json!({
+            "metadata": {"name": name}, "type": kind, "stringData": {"value": value},
+        }))
+        .unwrap()
+    };
+    let params = PostParams::default();
+    secrets
+        .create(&params, &make("password", "Opaque", "correct-horse"))
+        .await
+        .unwrap();
+    secrets
+        .create(&params, &make("release", "helm.sh/release.v1", "release-record"))
+        .await
+        .unwrap();
+    let before: u64 = secrets
+        .list(&ListParams::default())
+        .await
+        .unwrap()
+        .metadata
+        .resource_version
+        .unwrap()
+        .parse()
+        .unwrap();
+    store.close().await;
+
+    // Base64 of the value: that is how it would have been stored.
+    for file in std::fs::read_dir(directory.path()).unwrap() {
+        let bytes = std::fs::read(file.unwrap().path()).unwrap();
+        for needle in ["correct-horse", "Y29ycmVjdC1ob3JzZQ=="] {
+            assert!(
+                !bytes
+                    .windows(needle.len())
+                    .any(|window| window == needle.as_bytes()),
+                "{needle}"
+            );
+        }
+    }
+    let store = Store::open(Options::file(&state)).await.unwrap();
+    let secrets: Api<Secret> = Api::namespaced(client(&store), "default");
+    let list = secrets.list(&ListParams::default()).await.unwrap();
+    let names: Vec<_> = list
+        .items
+        .iter()
+        .filter_map(|secret| secret.metadata.name.as_deref())
+        .collect();
+    assert_eq!(names, ["release"]);
+    assert!(list.metadata.resource_version.unwrap().parse::<u64>().unwrap() >= before);
+
+    // Who watched before the restart cannot know what has vanished, and is told to list again.
+    let uri = format!(
+        "/api/v1/namespaces/default/secrets?watch=1&resourceVersion={}",
+        before - 1
+    );
+    let (code, _, event) = crate::support::send(&store, "GET", &uri, &[], "").await;
+    assert_eq!(
+        (code, &event["type"], &event["object"]["code"]),
+        (200, &json!("ERROR"), &json!(410))
+    );
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_second_store_on_the_same_file_is_refused() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let directory = tempfile::tempdir().unwrap();
+    let state = directory.path().join("state.db");
+    let store = Store::open(Options::file(&state)).await.unwrap();
+    let refused = Store::open(Options::file(&state)).await.unwrap_err();
+    assert!(matches!(refused, Error::Locked { .. }), "{refused}");
+    assert!(refused.to_string().contains("another process"));
+    for file in std::fs::read_dir(directory.path()).unwrap() {
+        let mode = file.unwrap().metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+    store.close().await;
+    Store::open(Options::file(&state)).await.unwrap().close().await;
+}

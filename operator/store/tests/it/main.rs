@@ -1,0 +1,15 @@
+//! The store from outside: in process by kube, over TLS by real kubectl, and killed in the middle of writes.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr
+)]
+
+mod client;
+mod durability;
+mod kubectl;
+mod server;
+mod support;
+mod watch;

@@ -380,6 +380,9 @@ impl Copy {
         if done.is_empty() {
             state::forget_chunks(&self.sides.target, &self.task.id, &table.sql_name()).await?;
         }
+        if done.is_empty() && !replace {
+            state::record_table(&self.sides.target, &self.task.id, &table.sql_name(), None).await?;
+        }
         if whole.is_empty() && done.is_empty() {
             self.queue.push(self.weights[index], Job::Load(index));
             return Ok(());
@@ -546,12 +549,18 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Waits for all workers; the first error ends the others.
+/// Waits for all workers. The first error ends the others, and their sessions, before it is returned.
 async fn join(mut workers: JoinSet<Result<(), Error>>) -> Result<(), Error> {
     while let Some(finished) = workers.join_next().await {
-        finished.map_err(|error| Error::Protocol {
-            what: format!("a worker ended early: {error}"),
-        })??;
+        let outcome = finished.unwrap_or_else(|error| {
+            Err(Error::Protocol {
+                what: format!("a worker ended early: {error}"),
+            })
+        });
+        if outcome.is_err() {
+            workers.shutdown().await;
+            return outcome;
+        }
     }
     Ok(())
 }
@@ -782,6 +791,8 @@ impl Worker {
         let (source, target) = self.both().await?;
         let action = format!("copying {}", table.name());
         target.run(&action, &lock_statement(table)).await?;
+        let recorded = state::recorded_table(target, &copy.task.id, &table.sql_name()).await?;
+        let replace = replace || recorded.is_some();
         if !replace
             && target
                 .row(&action, &table.any_row(), &[])
@@ -825,17 +836,19 @@ impl Worker {
         let (source, target) = self.both().await?;
         let action = format!("copying {}", table.name());
         target.run(&action, "BEGIN").await?;
-        let statements = (table.copy_out(Some(range)), table.copy_in(false));
-        let (sent, bytes) = rows::copy(
-            source,
-            target,
-            &action,
-            (&statements.0, &statements.1),
-            table.format,
-            copy.account(),
-        )
-        .await?;
-        state::record_chunk(target, &copy.task.id, &table.sql_name(), range, sent).await?;
+        let recorded = state::recorded_chunk(target, &copy.task.id, &table.sql_name(), range).await?;
+        let (sent, bytes) = match recorded {
+            Some(checksum) => (checksum, 0),
+            None => {
+                let statements = (table.copy_out(Some(range)), table.copy_in(false));
+                let statements = (statements.0.as_str(), statements.1.as_str());
+                let account = copy.account();
+                let (sent, bytes) =
+                    rows::copy(source, target, &action, statements, table.format, account).await?;
+                state::record_chunk(target, &copy.task.id, &table.sql_name(), range, sent).await?;
+                (sent, bytes)
+            }
+        };
         target.run(&action, "COMMIT").await?;
         copy.count(bytes, sent.rows());
         let last = {
@@ -882,12 +895,13 @@ impl Worker {
         let (source, target) = self.both().await?;
         let action = "copying large objects";
         target.run(action, "BEGIN").await?;
+        let recorded = state::recorded_table(target, &copy.task.id, LARGE_OBJECTS).await?;
         let on_target = large_objects::read_checksum(target).await?;
-        if on_target != copy.state.large_objects.unwrap_or_default() {
+        if on_target != recorded.unwrap_or_default() {
             return Err(copy.not_empty(LARGE_OBJECTS));
         }
         let mut verdict = None;
-        if copy.state.large_objects.is_some() {
+        if recorded.is_some() {
             let on_source = large_objects::read_checksum(source).await?;
             verdict = (on_source == on_target).then(|| Verdict::new(LARGE_OBJECTS, on_source, on_target));
         }

@@ -15,6 +15,7 @@ use crate::checksum::Checksum;
 /// The schema on the target that holds the state. It is never copied.
 pub(super) const SCHEMA: &str = "homeport";
 
+const READING: &str = "reading the state of earlier runs";
 const RECORDING: &str = "recording the state of the copy";
 
 /// What earlier runs of a task recorded.
@@ -26,8 +27,6 @@ pub(super) struct State {
     pub(super) objects: HashMap<String, (String, bool)>,
     /// Tables by SQL name.
     pub(super) tables: HashMap<String, TableState>,
-    /// Large objects, if copied.
-    pub(super) large_objects: Option<Checksum>,
 }
 
 /// How far one table is. A table that has a state was empty, or did not exist, when the task first saw it.
@@ -41,10 +40,9 @@ pub(super) struct TableState {
 
 impl State {
     pub(super) async fn read(target: &Session, task: &str) -> Result<State, Error> {
-        let reading = "reading the state of earlier runs";
         let exists: bool = target
             .row(
-                reading,
+                READING,
                 &format!("SELECT pg_catalog.to_regclass('{SCHEMA}.sync_chunk') IS NOT NULL"),
                 &[],
             )
@@ -56,7 +54,7 @@ impl State {
         }
         for row in target
             .rows(
-                reading,
+                READING,
                 "SELECT name, digest, created FROM homeport.sync_object WHERE task = $1",
                 &[&task],
             )
@@ -66,7 +64,7 @@ impl State {
         }
         for row in target
             .rows(
-                reading,
+                READING,
                 "SELECT name, rows, checksum FROM homeport.sync_table WHERE task = $1",
                 &[&task],
             )
@@ -74,15 +72,11 @@ impl State {
         {
             let name: String = row.get(0);
             let verified = checksum(row.get(1), row.get(2));
-            if name == LARGE_OBJECTS {
-                state.large_objects = verified;
-            } else {
-                state.tables.entry(name).or_default().verified = verified;
-            }
+            state.tables.entry(name).or_default().verified = verified;
         }
         for row in target
             .rows(
-                reading,
+                READING,
                 "SELECT name, first_page, end_page, rows, checksum FROM homeport.sync_chunk WHERE task = $1 \
                  ORDER BY name, first_page",
                 &[&task],
@@ -188,6 +182,32 @@ pub(super) async fn record_table(
         )
         .await
         .map(drop)
+}
+
+/// What a table is recorded to hold, as the session's transaction sees it: a commit whose answer was lost is found.
+pub(super) async fn recorded_table(
+    target: &Session,
+    task: &str,
+    table: &str,
+) -> Result<Option<Checksum>, Error> {
+    let sql = "SELECT rows, checksum FROM homeport.sync_table WHERE task = $1 AND name = $2";
+    let rows = target.rows(READING, sql, &[&task, &table]).await?;
+    Ok(rows.first().and_then(|row| checksum(row.get(0), row.get(1))))
+}
+
+/// What a range is recorded to hold, like [`recorded_table`].
+pub(super) async fn recorded_chunk(
+    target: &Session,
+    task: &str,
+    table: &str,
+    range: PageRange,
+) -> Result<Option<Checksum>, Error> {
+    let sql =
+        "SELECT rows, checksum FROM homeport.sync_chunk WHERE task = $1 AND name = $2 AND first_page = $3";
+    let rows = target
+        .rows(READING, sql, &[&task, &table, &(range.first as i64)])
+        .await?;
+    Ok(rows.first().and_then(|row| checksum(row.get(0), row.get(1))))
 }
 
 /// Records a range of a table.

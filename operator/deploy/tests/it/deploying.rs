@@ -1,6 +1,8 @@
 //! What a deployment does when all is well.
 
-use homeport_deploy::{Change, Deployment, Event, StackPhase, observe, plan, summary};
+use homeport_deploy::{
+    Change, Deployment, Event, Removal, StackPhase, deploy, observe, plan, remove, summary,
+};
 
 use crate::support::{PASSWORD, Place, docker, hook, image};
 
@@ -219,4 +221,25 @@ async fn drift_is_noticed_and_mended() {
     let report = place.deploy(&release).await.unwrap();
     assert_eq!(summary(&report.states), "2/2");
     assert_eq!(place.containers("web"), web);
+}
+
+/// Controllers run these in tasks of their own.
+#[tokio::test]
+async fn what_takes_long_can_run_in_a_task() {
+    if image().is_none() {
+        return;
+    }
+    let place = Place::new();
+    let release = place
+        .release(1, &[("web", "", WEB)], &[("configs/web.conf", "")])
+        .await;
+    let (host, layout, options) = (place.host.clone(), place.layout.clone(), place.options.clone());
+    let task = tokio::spawn(async move {
+        let secrets = std::collections::BTreeMap::new();
+        plan(&host, &release, &options, &secrets).await?;
+        deploy(&host, &release, &options, &secrets, &|_| {}).await?;
+        observe(&host, &release).await?;
+        remove(&host, &layout, Removal::Delete, "test").await
+    });
+    task.await.unwrap().unwrap();
 }

@@ -287,7 +287,7 @@ impl World {
             Step::RunPostChecks => {
                 let healthy = self.healthy_rounds.get(self.rounds).copied().unwrap_or(true);
                 self.rounds += 1;
-                self.facts.since_switch += Duration::from_secs(200);
+                self.facts.since_switch += Duration::from_secs(500);
                 journal.post_checks = if healthy { passed() } else { failed(Duration::ZERO) };
             }
             Step::Capture => {

@@ -13,8 +13,8 @@ use tempfile::TempDir;
 
 const NAMED: &str = "/usr/sbin/named";
 /// The secrets of the test's keys: 32 bytes each in base64.
-pub const SECRET: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
-pub const OTHER_SECRET: &str = "HwAeAR0CHAMbBBoFGQYYBxcIFgkVChQLEwwSDRENEA8=";
+pub(crate) const SECRET: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+pub(crate) const OTHER_SECRET: &str = "HwAeAR0CHAMbBBoFGQYYBxcIFgkVChQLEwwSDRENEA8=";
 
 const ZONE: &str = r#"$ORIGIN shop.example.
 $TTL 300
@@ -28,10 +28,10 @@ cdn      CNAME lb.cloud.example.
 *.wild   A     203.0.113.9
 "#;
 
-pub struct Bind {
-    pub server: SocketAddr,
+pub(crate) struct Bind {
+    pub(crate) server: SocketAddr,
     child: Child,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Drop for Bind {
@@ -43,7 +43,7 @@ impl Drop for Bind {
 
 impl Bind {
     /// Starts a server, or says why the test is skipped.
-    pub async fn start() -> Option<Self> {
+    pub(crate) async fn start() -> Option<Self> {
         if !Path::new(NAMED).exists() {
             eprintln!("SKIPPED: {NAMED} is not installed (Debian package bind9)");
             return None;
@@ -85,7 +85,7 @@ impl Bind {
         let mut bind = Self {
             server: SocketAddr::from(([127, 0, 0, 1], port)),
             child,
-            _folder: folder,
+            folder,
         };
         let probe = bind.provider();
         let www = key("www", RecordType::A);
@@ -104,16 +104,16 @@ impl Bind {
         panic!("named does not answer: {}", bind.log());
     }
 
-    pub fn log(&self) -> String {
-        std::fs::read_to_string(self._folder.path().join("log")).unwrap_or_default()
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 
-    pub fn provider(&self) -> Rfc2136Provider {
+    pub(crate) fn provider(&self) -> Rfc2136Provider {
         self.provider_with("hmac-sha256", TsigAlgorithm::HmacSha256, SECRET)
             .unwrap()
     }
 
-    pub fn provider_with(
+    pub(crate) fn provider_with(
         &self,
         name: &str,
         algorithm: TsigAlgorithm,
@@ -141,11 +141,11 @@ fn free_port() -> u16 {
     }
 }
 
-pub fn key(name: &str, record_type: RecordType) -> RecordKey {
+pub(crate) fn key(name: &str, record_type: RecordType) -> RecordKey {
     RecordKey::new("shop.example", &format!("{name}.shop.example"), record_type).unwrap()
 }
 
-pub fn set(record_type: RecordType, ttl: u32, values: &[&str]) -> RecordSet {
+pub(crate) fn set(record_type: RecordType, ttl: u32, values: &[&str]) -> RecordSet {
     let values: Vec<String> = values.iter().map(|value| (*value).to_owned()).collect();
     RecordSet::parse(record_type, ttl, &values).unwrap()
 }

@@ -62,7 +62,7 @@ fn judge(line: &Line<'_>, written: &Written<'_>, kind: FileKind) -> Option<&'sta
     };
     is_secret(written, class, kind, line.in_string()).then_some(match class {
         Class::Password => "password-assignment",
-        Class::Named | Class::Vague => "secret-assignment",
+        Class::Variable | Class::Named | Class::Vague => "secret-assignment",
     })
 }
 
@@ -137,8 +137,8 @@ impl<'a> Line<'a> {
         let blank_follows = rest.first().is_some_and(|b| matches!(b, b' ' | b'\t'));
         let rest = skip_blanks(rest);
         if let Some((after, is_colon)) = separator(rest) {
-            // psql interpolates :'name'.
-            if is_colon && blank_follows && after.starts_with(b"'") {
+            // psql interpolates :'name', and in arn:aws:secretsmanager:x:1:secret:name the word is part of an address.
+            if is_colon && (blank_follows && after.starts_with(b"'") || self.before.ends_with(b":")) {
                 return None;
             }
             return self.after_separator(after, is_colon);
@@ -207,7 +207,8 @@ impl<'a> Line<'a> {
             .iter()
             .any(|directive| before.eq_ignore_ascii_case(directive.as_bytes()));
         let is_redis = [&b"requirepass"[..], b"masterauth"].contains(&self.name) && before.is_empty();
-        let is_netrc = self.name == b"password" && before.windows(6).any(|w| w == b"login ");
+        let mut words_before = before.rsplit(u8::is_ascii_whitespace);
+        let is_netrc = self.name == b"password" && words_before.nth(1) == Some(b"login");
         self.name.starts_with(b"--") || directive || is_redis || is_netrc
     }
 

@@ -5,14 +5,25 @@
 pub(super) enum Class {
     /// `POSTGRES_PASSWORD`: whatever stands there is a password, however weak.
     Password,
-    /// `client_secret`, `STRIPE_API_KEY`: a value, unless it has the form of a path or of another name.
+    /// `JWT_SECRET`: a variable, whose value is used as it stands unless it has the form of a path.
+    Variable,
+    /// `clientSecret`, `api_key`: a value, unless it has the form of a path or is the name of another secret.
     Named,
     /// `secret`, `token`: as often the name of a secret as its value, so only what is no plain word counts.
     Vague,
 }
 
 /// Texts of which every such name contains one.
-pub(super) const KEYWORDS: &[&str] = &["pass", "pwd", "secret", "token", "key", "cred", "masterauth"];
+pub(super) const KEYWORDS: &[&str] = &[
+    "pass",
+    "pwd",
+    "secret",
+    "token",
+    "key",
+    "cred",
+    "masterauth",
+    "pw",
+];
 
 /// Ends of words that mean a password.
 const PASSWORDS: &[&str] = &[
@@ -26,6 +37,7 @@ const PASSWORDS: &[&str] = &[
 /// Words that end in `pass` and mean none.
 const OTHER_PASSES: &[&str] = &[
     "bypass",
+    "minipass",
     "compass",
     "encompass",
     "overpass",
@@ -85,6 +97,7 @@ const HARMLESS_BEFORE: &[&str] = &[
     "ask",
     "change",
     "confirm",
+    "continuation",
     "csrf",
     "disable",
     "enable",
@@ -93,11 +106,14 @@ const HARMLESS_BEFORE: &[&str] = &[
     "forgot",
     "has",
     "hide",
+    "input",
     "is",
     "max",
     "min",
     "need",
     "no",
+    "output",
+    "page",
     "prompt",
     "pub",
     "public",
@@ -221,7 +237,14 @@ pub(super) fn classify(name: &str) -> Option<Class> {
     if any_of(&words[..at], HARMLESS_BEFORE) || any_of(&words[at + 1..], HARMLESS_AFTER) {
         return None;
     }
-    Some(class)
+    let is_variable = name
+        .bytes()
+        .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_');
+    Some(if is_variable && class != Class::Password {
+        Class::Variable
+    } else {
+        class
+    })
 }
 
 /// What the word at this place means, together with the one before.
@@ -231,6 +254,9 @@ fn class_at(words: &[String], at: usize, name: &str) -> Option<Class> {
     let follows = |list: &[&str]| before.is_some_and(|before| list.contains(&before));
     let ends_in = |list: &[&str]| list.iter().any(|end| word.ends_with(end));
 
+    if word == "pw" {
+        return Some(Class::Password);
+    }
     if ends_in(PASSWORDS) {
         // PWD alone is the shell's working directory.
         let working_directory = word.ends_with("pwd") && name.ends_with("PWD") && words.len() == 1;
@@ -243,11 +269,7 @@ fn class_at(words: &[String], at: usize, name: &str) -> Option<Class> {
         return Some(Class::Named);
     }
     if ends_in(&["secret", "token", "credential", "credentials", "creds"]) {
-        let is_variable = words.len() > 1
-            && name
-                .bytes()
-                .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_');
-        return Some(if is_variable || follows(VALUE_QUALIFIERS) {
+        return Some(if follows(VALUE_QUALIFIERS) {
             Class::Named
         } else {
             Class::Vague
@@ -298,9 +320,11 @@ mod tests {
     #[case("password2", Some(Class::Password))]
     #[case("DB_PWD", Some(Class::Password))]
     #[case("client_secret", Some(Class::Named))]
-    #[case("JWT_SECRET", Some(Class::Named))]
-    #[case("SECRET_KEY_BASE", Some(Class::Named))]
-    #[case("AWS_SECRET_ACCESS_KEY", Some(Class::Named))]
+    #[case("JWT_SECRET", Some(Class::Variable))]
+    #[case("TOKEN", Some(Class::Variable))]
+    #[case("LDAP_BIND_PW", Some(Class::Password))]
+    #[case("SECRET_KEY_BASE", Some(Class::Variable))]
+    #[case("AWS_SECRET_ACCESS_KEY", Some(Class::Variable))]
     #[case("apiKey", Some(Class::Named))]
     #[case("AccountKey", Some(Class::Named))]
     #[case("secret", Some(Class::Vague))]

@@ -505,7 +505,7 @@ pub(super) const PATTERNS: &[Pattern] = &[
     form(
         "authorization-header",
         &["authorization"],
-        r#"(?i-u)authorization\\?["']?\s*[:=,]?\s*\\?["']?(?:Basic|Bearer|Token|ApiKey)\s+([A-Za-z0-9._~+/=-]{8,})"#,
+        r#"(?i-u)authorization\\?["']?\s*(?:[:=,]\s*\\?["']?|\s\\?["'])(?:Basic|Bearer|Token|ApiKey)\s+([A-Za-z0-9._~+/=-]{8,})"#,
         2.5,
     ),
     form(
@@ -517,7 +517,7 @@ pub(super) const PATTERNS: &[Pattern] = &[
     form(
         "command-line-login",
         &["curl", "sshpass", "redis-cli", "mysql", "mariadb"],
-        r#"(?-u)\bcurl\b[^\n]*?\s(?:-u|--user)[ =]?["']?[\w.@-]+:([^\s"']{3,})|\bsshpass\s+-p\s*["']?([^\s"']{3,})|\bredis-cli\b[^\n|;]*?\s-a\s+["']?([^\s"']{3,})|\b(?:mysql|mariadb)[\w-]*\s[^\n|;]*?-p([^\s"'-][^\s"']{2,})"#,
+        r#"(?-u)\bcurl\b[^\n]*?\s(?:-u|--user)[ =]?["']?[\w.@-]+:([^\s"']{3,})|\bsshpass\s+-p\s*["']?([^\s"']{3,})|\bredis-cli\b[^\n|;]*?\s-a\s+["']?([^\s"']{3,})|(?:^|[\s"'`(;&|]|/bin/)(?:mysql|mariadb)(?:-?dump|-?admin|import|show|check)?["']?[,\s][^\n|;]*?[\s"']-p([^\s"'-][^\s"']{2,})"#,
         1.5,
     ),
     form(

@@ -74,17 +74,27 @@ pub(super) fn is_secret(value: &[u8], class: key::Class, kind: FileKind) -> bool
     let Some(text) = literal(value, kind) else {
         return false;
     };
+    let is_path = || text.contains('/') && is_plain_name(&text);
     match class {
         key::Class::Password => true,
-        key::Class::Named => !(is_other_than_secret(&text) || text.contains('/') && is_plain_name(&text)),
-        key::Class::Vague => text.len() >= 6 && !is_other_than_secret(&text) && !is_lower_case_name(&text),
+        key::Class::Variable => !(is_other_than_secret(&text) || is_variable_name(&text) || is_path()),
+        key::Class::Named => !(is_other_than_secret(&text) || is_name_of_secret(&text) || is_path()),
+        key::Class::Vague => {
+            text.len() >= 6
+                && !(is_other_than_secret(&text) || is_name_of_secret(&text) || is_lower_case_name(&text))
+        }
     }
 }
 
-/// Text, number or name that nobody would take for an API key.
+/// Text or number that nobody would take for an API key.
 fn is_other_than_secret(text: &str) -> bool {
     let is_number = text.len() < 10 && text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-    text.len() < 4 || text.contains(char::is_whitespace) || is_number || is_name_of_secret(text)
+    text.len() < 4 || text.contains(char::is_whitespace) || is_number
+}
+
+/// `GITHUB_TOKEN`, in the place of a value, names another variable.
+fn is_variable_name(text: &str) -> bool {
+    text.contains('_') && text.bytes().all(|b| b.is_ascii_uppercase() || b == b'_')
 }
 
 /// `db-password` or `DB_PASSWORD` in the place of a token names another setting.

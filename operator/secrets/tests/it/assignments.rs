@@ -23,6 +23,12 @@ use crate::findings;
 #[case("compose.yml", "      POSTGRES_PASSWORD: !!str hunter2\n", 1)]
 #[case("compose.yml", "      POSTGRES_PASSWORD: |\n        hunter2\n", 1)]
 #[case("compose.yml", "      JWT_SECRET: supersecret\n", 1)]
+#[case("compose.yml", "      JWT_SECRET: my-jwt-secret\n", 1)]
+#[case("compose.yml", "      SECRET: mysecretvalue\n", 1)]
+#[case("compose.yml", "      LDAP_BIND_PW: hunter2\n", 1)]
+#[case("compose.yml", "      RABBITMQ_DEFAULT_PASS: guest\n", 1)]
+#[case("compose.yml", "      APP_KEY: base64:c29tZXRoaW5n\n", 1)]
+#[case("compose.yml", "      N8N_ENCRYPTION_KEY: abcd1234\n", 1)]
 #[case("compose.yml", "      SECRET_KEY_BASE: 0f9e8d7c6b5a\n", 1)]
 #[case("compose.yml", "      STRIPE_API_KEY: abcdefgh\n", 1)]
 #[case("compose.yml", "      MINIO_SECRET_KEY: minioadmin\n", 1)]
@@ -107,6 +113,10 @@ fn found(#[case] path: &str, #[case] text: &str, #[case] line: u64) {
 #[case("compose.yml", "      POSTGRES_PASSWORD:\n      A: b\n")]
 #[case("compose.yml", "      POSTGRES_PASSWORD_FILE: /run/secrets/db_password\n")]
 #[case("compose.yml", "      POSTGRES_PASSWORD: *password\n")]
+#[case(
+    "compose.yml",
+    "      TOKEN_VARIABLE: GITHUB_TOKEN\n      JWT_SECRET: /run/secrets/jwt\n"
+)]
 #[case("compose.yml", "      POSTGRES_PASSWORD: \"\"\n")]
 #[case(
     "compose.yml",
@@ -196,6 +206,15 @@ fn found(#[case] path: &str, #[case] text: &str, #[case] line: u64) {
 #[case(
     "postgresql.conf",
     "password_encryption = scram-sha-256\nssl_key_file = '/etc/ssl/private/server.key'\n#ssl_passphrase_command = ''\n"
+)]
+#[case(
+    "policy.json",
+    r#"{"Resource": "arn:aws:secretsmanager:eu-west-1:1:secret:ProdDb-a1b2c3", "inputToken": "nextPage1"}"#
+)]
+#[case("package.json", r#"{"dependencies": {"minipass": "^7.1.3"}}"#)]
+#[case(
+    "login.defs",
+    "# Max number of login retries if password is bad. The authorization token expires then.\n"
 )]
 #[case(
     "app.yml",

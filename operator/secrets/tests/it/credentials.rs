@@ -216,6 +216,16 @@ fn published_forms(#[case] rule: &str, #[case] form: &str) {
     "mysql -u root -p\"$PASS\" shop"
 )]
 #[case(
+    "command-line-login",
+    r#"["CMD", "mysqladmin", "ping", "-u", "root", "-phunter2"]"#,
+    "mysqld --pid-file=/run/mysqld/mysqld.pid"
+)]
+#[case(
+    "command-line-login",
+    "mysqladmin ping -proot1",
+    "find /var/lib/mysql -print -perm 600; mysql -p shop"
+)]
+#[case(
     "sql-identified-by",
     "CREATE USER 'a'@'%' IDENTIFIED BY 'hunter2';",
     "CREATE USER 'a'@'%' IDENTIFIED BY '${PASS}';"

@@ -11,9 +11,11 @@ use std::sync::LazyLock;
 
 use homeport_secrets::Scanner;
 
+/// The rules take a while to compile without optimisation.
+static SCANNER: LazyLock<Scanner> = LazyLock::new(|| Scanner::new().unwrap());
+
 /// The rules that a file breaks, with their lines.
 fn findings(path: &str, text: &str) -> Vec<(u64, String)> {
-    static SCANNER: LazyLock<Scanner> = LazyLock::new(|| Scanner::new().unwrap());
     SCANNER
         .scan(path, text.as_bytes())
         .into_iter()

@@ -36,7 +36,11 @@ impl Step {
     }
 
     fn parse(text: &str) -> Option<Self> {
-        let json = |text: &str| serde_json::from_str::<Value>(text).ok().map(|value| canonical(&value));
+        let json = |text: &str| {
+            serde_json::from_str::<Value>(text)
+                .ok()
+                .map(|value| canonical(&value))
+        };
         match text.split_once(':')? {
             ("f", name) => Some(Self::Field(name.to_owned())),
             ("k", keys) => json(keys).map(Self::Keys),
@@ -114,7 +118,10 @@ impl FieldSet {
 
     /// The members that are not members of `other`. What is below a removed member stays.
     pub(super) fn difference(&self, other: &FieldSet) -> FieldSet {
-        let mut left = FieldSet { member: self.member && !other.member, children: BTreeMap::new() };
+        let mut left = FieldSet {
+            member: self.member && !other.member,
+            children: BTreeMap::new(),
+        };
         for (step, below) in &self.children {
             let below = match other.children.get(step) {
                 Some(other) => below.difference(other),
@@ -126,7 +133,10 @@ impl FieldSet {
     }
 
     pub(super) fn intersection(&self, other: &FieldSet) -> FieldSet {
-        let mut both = FieldSet { member: self.member && other.member, children: BTreeMap::new() };
+        let mut both = FieldSet {
+            member: self.member && other.member,
+            children: BTreeMap::new(),
+        };
         for (step, below) in &self.children {
             if let Some(other) = other.children.get(step) {
                 both.attach(step.clone(), below.intersection(other));
@@ -221,7 +231,10 @@ mod tests {
         }});
         assert_eq!(
             FieldSet::decode(&fields).unwrap().paths(),
-            [".spec.finalizers[=\"x\"]", ".spec.ports[port=80,protocol=\"TCP\"].name"]
+            [
+                ".spec.finalizers[=\"x\"]",
+                ".spec.ports[port=80,protocol=\"TCP\"].name"
+            ]
         );
     }
 }

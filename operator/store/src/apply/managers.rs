@@ -37,7 +37,10 @@ impl Entry {
     pub(super) fn describe(&self) -> String {
         let mut text = Value::from(self.manager.as_str()).to_string();
         if !self.subresource.is_empty() {
-            text.push_str(&format!(" with subresource {}", Value::from(self.subresource.as_str())));
+            text.push_str(&format!(
+                " with subresource {}",
+                Value::from(self.subresource.as_str())
+            ));
         }
         if !self.is_apply() {
             text.push_str(&format!(" using {}", self.api_version));
@@ -46,7 +49,13 @@ impl Entry {
     }
 
     fn decode(entry: &Value) -> Option<Self> {
-        let text = |key: &str| entry.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let text = |key: &str| {
+            entry
+                .get(key)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned()
+        };
         let operation = text("operation");
         if operation != "Apply" && operation != "Update" {
             return None;
@@ -95,9 +104,9 @@ impl Managers {
 
     /// Whether a client asks to forget all ownership, by setting the list to one empty entry or to none.
     pub(super) fn is_reset(object: &Value) -> bool {
-        list(object).is_some_and(|entries| {
-            matches!(entries.as_slice(), [only] if only.as_object().is_some_and(Map::is_empty))
-        })
+        list(object).is_some_and(
+            |entries| matches!(entries.as_slice(), [only] if only.as_object().is_some_and(Map::is_empty)),
+        )
     }
 
     pub(super) fn find(&mut self, like: &Entry) -> Option<&mut Entry> {
@@ -127,7 +136,9 @@ impl Managers {
             };
             key(a).cmp(&key(b))
         });
-        let Some(object) = object.as_object_mut() else { return };
+        let Some(object) = object.as_object_mut() else {
+            return;
+        };
         if self.0.is_empty() {
             if let Some(Value::Object(metadata)) = object.get_mut("metadata") {
                 metadata.shift_remove("managedFields");
@@ -151,8 +162,11 @@ impl Managers {
         let surplus = updates.len() - MAX_UPDATE_MANAGERS + 1;
         let recent = updates.split_off(surplus);
         for old in updates {
-            let folded =
-                Entry { manager: ANCIENT.to_owned(), subresource: String::new(), ..old };
+            let folded = Entry {
+                manager: ANCIENT.to_owned(),
+                subresource: String::new(),
+                ..old
+            };
             match self.find(&folded) {
                 Some(entry) => {
                     entry.fields.absorb(&folded.fields);

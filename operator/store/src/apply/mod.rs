@@ -26,16 +26,16 @@ const KUBECTL: &str = "kubectl";
 
 /// A field that another manager owns with another value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Conflict {
+pub(crate) struct Conflict {
     /// The field, such as `.spec.replicas`.
-    pub field: String,
+    pub(crate) field: String,
     /// Who owns it, such as `conflict with "kubectl-client-side-apply" using apps/v1`.
-    pub message: String,
+    pub(crate) message: String,
 }
 
 /// Why an apply was refused.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum ApplyError {
+pub(crate) enum ApplyError {
     /// Others own what would change: 409 with a cause `FieldManagerConflict` for each.
     #[error("{}", conflict_message(.0))]
     Conflicts(Vec<Conflict>),
@@ -46,18 +46,28 @@ pub enum ApplyError {
 
 fn conflict_message(conflicts: &[Conflict]) -> String {
     if let [conflict] = conflicts {
-        return format!("Apply failed with 1 conflict: {}: {}", conflict.message, conflict.field);
+        return format!(
+            "Apply failed with 1 conflict: {}: {}",
+            conflict.message, conflict.field
+        );
     }
     let mut by_manager: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for conflict in conflicts {
-        let manager = conflict.message.strip_prefix("conflict with ").unwrap_or(&conflict.message);
+        let manager = conflict
+            .message
+            .strip_prefix("conflict with ")
+            .unwrap_or(&conflict.message);
         by_manager.entry(manager).or_default().push(&conflict.field);
     }
     let managers: Vec<String> = by_manager
         .into_iter()
         .map(|(manager, fields)| format!("conflicts with {manager}:\n- {}", fields.join("\n- ")))
         .collect();
-    format!("Apply failed with {} conflicts: {}", conflicts.len(), managers.join("\n"))
+    format!(
+        "Apply failed with {} conflicts: {}",
+        conflicts.len(),
+        managers.join("\n")
+    )
 }
 
 /// Applies an object as `manager` and returns the new live object, its `managedFields` written.
@@ -67,7 +77,7 @@ fn conflict_message(conflicts: &[Conflict]) -> String {
 /// fields that others own with other values are [`ApplyError::Conflicts`]. If nothing changes, the result
 /// equals `live`, times included.
 #[allow(clippy::too_many_arguments)]
-pub fn server_side_apply(
+pub(crate) fn server_side_apply(
     live: Option<&Value>,
     applied: &Value,
     manager: &str,
@@ -95,7 +105,12 @@ pub fn server_side_apply(
         time: Some(stamp(now)),
         fields: FieldSet::default(),
     };
-    let apply = Apply { node, before: &before, applied: &applied, me: &me };
+    let apply = Apply {
+        node,
+        before: &before,
+        applied: &applied,
+        me: &me,
+    };
     let (mut object, mut after) = match apply.run(managers.clone(), force) {
         Err(refused) if manager == KUBECTL => match apply.left_to_client_side_apply(&refused) {
             None => apply.run(managers.clone(), true),
@@ -129,7 +144,7 @@ pub fn server_side_apply(
 /// `new` is the object as it will be stored but for `managedFields`; in it the client may have reset the list
 /// to one empty entry, or edited it.
 #[allow(clippy::too_many_arguments)]
-pub fn track_update(
+pub(crate) fn track_update(
     old: Option<&Value>,
     new: &mut Value,
     manager: &str,
@@ -143,7 +158,11 @@ pub fn track_update(
     let mut managers = if subresource.is_empty() && Managers::is_reset(new) {
         Managers::default()
     } else {
-        let given = if subresource.is_empty() { Managers::of(new) } else { None };
+        let given = if subresource.is_empty() {
+            Managers::of(new)
+        } else {
+            None
+        };
         given.or_else(|| old.and_then(Managers::of)).unwrap_or_default()
     };
     let mut before = old.cloned().unwrap_or_else(|| Value::Object(Map::new()));
@@ -201,11 +220,17 @@ fn stamp(now: jiff::Timestamp) -> String {
 /// The part of the applied object that counts, if it can be applied at all.
 fn acceptable(node: Option<&Node>, applied: &Value, subresource: &str) -> Result<Value, ApplyError> {
     let Value::Object(fields) = applied else {
-        return Err(ApplyError::Invalid("the applied object must be an object".to_owned()));
+        return Err(ApplyError::Invalid(
+            "the applied object must be an object".to_owned(),
+        ));
     };
-    let managed = applied.get("metadata").and_then(|metadata| metadata.get("managedFields"));
+    let managed = applied
+        .get("metadata")
+        .and_then(|metadata| metadata.get("managedFields"));
     if managed.is_some_and(|list| !list.is_null()) {
-        return Err(ApplyError::Invalid("metadata.managedFields must be nil".to_owned()));
+        return Err(ApplyError::Invalid(
+            "metadata.managedFields must be nil".to_owned(),
+        ));
     }
     let counted = match subresource {
         "status" => {
@@ -215,10 +240,16 @@ fn acceptable(node: Option<&Node>, applied: &Value, subresource: &str) -> Result
                 .filter(|(name, _)| identity(name))
                 .map(|(name, field)| (name.clone(), field.clone()))
                 .collect();
-            let names = applied.get("metadata").and_then(Value::as_object).map(|metadata| {
-                let kept = metadata.iter().filter(|(name, _)| matches!(name.as_str(), "name" | "namespace"));
-                kept.map(|(name, field)| (name.clone(), field.clone())).collect::<Map<_, _>>()
-            });
+            let names = applied
+                .get("metadata")
+                .and_then(Value::as_object)
+                .map(|metadata| {
+                    let kept = metadata
+                        .iter()
+                        .filter(|(name, _)| matches!(name.as_str(), "name" | "namespace"));
+                    kept.map(|(name, field)| (name.clone(), field.clone()))
+                        .collect::<Map<_, _>>()
+                });
             counted.insert("metadata".to_owned(), Value::Object(names.unwrap_or_default()));
             Value::Object(counted)
         }
@@ -229,7 +260,9 @@ fn acceptable(node: Option<&Node>, applied: &Value, subresource: &str) -> Result
         }
     };
     match typed::duplicate(node, &counted) {
-        Some(path) => Err(ApplyError::Invalid(format!("{path}: duplicate entries for the same key"))),
+        Some(path) => Err(ApplyError::Invalid(format!(
+            "{path}: duplicate entries for the same key"
+        ))),
         None => Ok(counted),
     }
 }
@@ -265,9 +298,10 @@ impl Refused {
         let mut conflicts = Vec::new();
         for (entry, fields) in &self.0 {
             let message = format!("conflict with {}", entry.describe());
-            conflicts.extend(
-                fields.paths().into_iter().map(|field| Conflict { field, message: message.clone() }),
-            );
+            conflicts.extend(fields.paths().into_iter().map(|field| Conflict {
+                field,
+                message: message.clone(),
+            }));
         }
         conflicts
     }
@@ -277,10 +311,18 @@ impl Apply<'_> {
     fn run(&self, mut managers: Managers, force: bool) -> Result<(Value, Managers), Refused> {
         let merged = typed::merge(self.node, Some(self.before), self.applied);
         let applied = typed::fields(self.node, self.applied);
-        let last = managers.0.iter().find(|entry| entry.is_same_manager(self.me)).cloned();
+        let last = managers
+            .0
+            .iter()
+            .find(|entry| entry.is_same_manager(self.me))
+            .cloned();
         managers.0.retain(|entry| !entry.is_same_manager(self.me));
         let object = match &last {
-            Some(last) => self.without_dropped(&merged, &last.fields, &applied, &managers),
+            Some(last) => {
+                let left = self.without_dropped(&merged, &last.fields, &applied, &managers);
+                // What the removal has emptied is gone; where it was applied as empty it comes back.
+                typed::merge(self.node, Some(&left), self.applied)
+            }
             None => merged,
         };
         let difference = typed::compare(self.node, Some(self.before), Some(&object));
@@ -297,7 +339,10 @@ impl Apply<'_> {
         managers.take(&set.union(&difference.removed), |_| true);
         let fields = applied.difference(&NOBODYS);
         if !fields.is_empty() {
-            managers.0.push(Entry { fields, ..self.me.clone() });
+            managers.0.push(Entry {
+                fields,
+                ..self.me.clone()
+            });
         }
         Ok((object, managers))
     }
@@ -310,7 +355,10 @@ impl Apply<'_> {
         applied: &FieldSet,
         others: &Managers,
     ) -> Value {
-        let owned = others.0.iter().fold(applied.clone(), |all, entry| all.union(&entry.fields));
+        let owned = others
+            .0
+            .iter()
+            .fold(applied.clone(), |all, entry| all.union(&entry.fields));
         let last = typed::with_declared_parents(self.node, last);
         let owned = typed::with_declared_parents(self.node, &owned);
         typed::remove(self.node, merged, &last.difference(&owned))
@@ -319,10 +367,16 @@ impl Apply<'_> {
     /// What is left of a refusal once fields that kubectl applied client-side before are let go: it may
     /// change those, since they were its own.
     fn left_to_client_side_apply(&self, refused: &Refused) -> Option<Refused> {
-        let annotation = self.before.pointer("/metadata/annotations").and_then(|all| all.get(LAST_APPLIED));
-        let last: Option<Value> =
-            annotation.and_then(Value::as_str).and_then(|text| serde_json::from_str(text).ok());
-        let allowed = last.map(|last| typed::fields(self.node, &last)).unwrap_or_default();
+        let annotation = self
+            .before
+            .pointer("/metadata/annotations")
+            .and_then(|all| all.get(LAST_APPLIED));
+        let last: Option<Value> = annotation
+            .and_then(Value::as_str)
+            .and_then(|text| serde_json::from_str(text).ok());
+        let allowed = last
+            .map(|last| typed::fields(self.node, &last))
+            .unwrap_or_default();
         let left: Vec<(Entry, FieldSet)> = refused
             .0
             .iter()
@@ -335,13 +389,17 @@ impl Apply<'_> {
 
 /// Where client-side apply has left its annotation, kubectl keeps it in step, so that either may be used next.
 fn refresh_last_applied(object: &mut Value, applied: &Value) {
-    let Some(annotations) = object.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) else {
+    let Some(annotations) = object
+        .pointer_mut("/metadata/annotations")
+        .and_then(Value::as_object_mut)
+    else {
         return;
     };
     if let Some(last) = annotations.get_mut(LAST_APPLIED) {
         let mut applied = applied.clone();
-        if let Some(annotations) =
-            applied.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut)
+        if let Some(annotations) = applied
+            .pointer_mut("/metadata/annotations")
+            .and_then(Value::as_object_mut)
         {
             annotations.shift_remove(LAST_APPLIED);
         }

@@ -46,9 +46,16 @@ fn managers(object: &Value) -> Value {
 
 /// `fieldsV1` by manager and operation.
 fn ownership(object: &Value) -> Value {
-    let entries = object["metadata"]["managedFields"].as_array().cloned().unwrap_or_default();
+    let entries = object["metadata"]["managedFields"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
     let by_manager = entries.into_iter().map(|entry| {
-        let who = format!("{} {}", entry["manager"].as_str().unwrap(), entry["operation"].as_str().unwrap());
+        let who = format!(
+            "{} {}",
+            entry["manager"].as_str().unwrap(),
+            entry["operation"].as_str().unwrap()
+        );
         (who, entry["fieldsV1"].clone())
     });
     Value::Object(by_manager.collect())
@@ -112,10 +119,22 @@ fn a_subresource_has_entries_of_its_own() {
     let live = update(None, map(json!({"a": "1"})), "one", T1);
     let mut new = live.clone();
     new["status"] = json!({"ready": true});
-    track_update(Some(&live), &mut new, "one", "Update", "status", "v1", config_map(), at(T2));
+    track_update(
+        Some(&live),
+        &mut new,
+        "one",
+        "Update",
+        "status",
+        "v1",
+        config_map(),
+        at(T2),
+    );
     let entries = managers(&new);
     assert_eq!(entries[1]["subresource"], "status");
-    assert_eq!(entries[1]["fieldsV1"], json!({"f:status": {".": {}, "f:ready": {}}}));
+    assert_eq!(
+        entries[1]["fieldsV1"],
+        json!({"f:status": {".": {}, "f:ready": {}}})
+    );
     assert_eq!(entries[0]["time"], T1);
 }
 
@@ -125,12 +144,20 @@ fn many_updaters_are_folded() {
     for i in 1..20 {
         let mut new = live.clone();
         new["data"][format!("k{i}")] = json!("v");
-        live = update(Some(&live), new, &format!("m{i}"), &format!("2026-01-01T00:01:{i:02}Z"));
+        live = update(
+            Some(&live),
+            new,
+            &format!("m{i}"),
+            &format!("2026-01-01T00:01:{i:02}Z"),
+        );
     }
     let entries = managers(&live).as_array().unwrap().clone();
     assert_eq!(entries.len(), 10);
     assert!(entries.iter().any(|entry| entry["manager"] == "ancient-changes"));
-    let owned = entries.iter().filter_map(|entry| entry["fieldsV1"]["f:data"].as_object()).flat_map(|f| f.keys());
+    let owned = entries
+        .iter()
+        .filter_map(|entry| entry["fieldsV1"]["f:data"].as_object())
+        .flat_map(|f| f.keys());
     assert_eq!(owned.filter(|key| key.as_str() != ".").count(), 19);
 }
 
@@ -155,7 +182,10 @@ fn applying_again_takes_out_what_is_no_longer_said() {
     assert_eq!(two["metadata"]["managedFields"][0]["time"], T2);
     let none = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}});
     let three = apply(Some(&two), &none, "me", T3).unwrap();
-    assert_eq!(three, json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}}));
+    assert_eq!(
+        three,
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}})
+    );
 }
 
 #[test]
@@ -177,7 +207,11 @@ fn applying_the_same_changes_nothing_not_even_times() {
 }
 
 #[rstest]
-#[case::update("kubectl-client-side-apply", false, "conflict with \"kubectl-client-side-apply\" using v1")]
+#[case::update(
+    "kubectl-client-side-apply",
+    false,
+    "conflict with \"kubectl-client-side-apply\" using v1"
+)]
 #[case::apply("other", true, "conflict with \"other\"")]
 fn conflicts_name_the_field_and_its_owner(#[case] owner: &str, #[case] applied: bool, #[case] message: &str) {
     let live = match applied {
@@ -185,9 +219,15 @@ fn conflicts_name_the_field_and_its_owner(#[case] owner: &str, #[case] applied: 
         false => update(None, map(json!({"a": "1"})), owner, T1),
     };
     let error = apply(Some(&live), &map(json!({"a": "2"})), "me", T2).unwrap_err();
-    let conflict = Conflict { field: ".data.a".to_owned(), message: message.to_owned() };
+    let conflict = Conflict {
+        field: ".data.a".to_owned(),
+        message: message.to_owned(),
+    };
     assert_eq!(error, ApplyError::Conflicts(vec![conflict]));
-    assert_eq!(error.to_string(), format!("Apply failed with 1 conflict: {message}: .data.a"));
+    assert_eq!(
+        error.to_string(),
+        format!("Apply failed with 1 conflict: {message}: .data.a")
+    );
     let forced = apply_forced(&live, &map(json!({"a": "2"})), "me");
     assert_eq!(forced["data"], json!({"a": "2"}));
     assert_eq!(ownership(&forced)["me Apply"], json!({"f:data": {"f:a": {}}}));
@@ -224,9 +264,14 @@ fn kubectl_takes_over_from_its_client_side_apply() {
     let next = apply(Some(&live), &map(json!({"a": "2"})), "kubectl", T2).unwrap();
     assert_eq!(next["data"], json!({"a": "2", "b": "1"}));
     let annotation = next["metadata"]["annotations"][LAST_APPLIED].as_str().unwrap();
-    assert_eq!(serde_json::from_str::<Value>(annotation).unwrap(), map(json!({"a": "2"})));
+    assert_eq!(
+        serde_json::from_str::<Value>(annotation).unwrap(),
+        map(json!({"a": "2"}))
+    );
     let error = apply(Some(&live), &map(json!({"a": "2", "b": "2"})), "kubectl", T2).unwrap_err();
-    let ApplyError::Conflicts(conflicts) = error else { panic!() };
+    let ApplyError::Conflicts(conflicts) = error else {
+        panic!()
+    };
     assert_eq!(conflicts.len(), 1);
     assert_eq!(conflicts[0].field, ".data.b");
     assert!(apply(Some(&live), &map(json!({"a": "2"})), "someone", T2).is_err());
@@ -254,15 +299,32 @@ fn pods(containers: Value) -> Value {
 }
 
 fn apply_pods(live: Option<&Value>, containers: Value, manager: &str) -> Result<Value, ApplyError> {
-    server_side_apply(live, &pods(containers), manager, false, deployment(), "", "apps/v1", at(T1))
+    server_side_apply(
+        live,
+        &pods(containers),
+        manager,
+        false,
+        deployment(),
+        "",
+        "apps/v1",
+        at(T1),
+    )
 }
 
 #[test]
 fn lists_that_are_maps_merge_by_key() {
-    let one = apply_pods(None, json!([{"name": "a", "image": "1"}, {"name": "b", "image": "1"}]), "me").unwrap();
+    let one = apply_pods(
+        None,
+        json!([{"name": "a", "image": "1"}, {"name": "b", "image": "1"}]),
+        "me",
+    )
+    .unwrap();
     let entry = &managers(&one)[0]["fieldsV1"]["f:spec"]["f:template"]["f:spec"]["f:containers"];
     let item = json!({".": {}, "f:image": {}, "f:name": {}});
-    assert_eq!(*entry, json!({"k:{\"name\":\"a\"}": item, "k:{\"name\":\"b\"}": item}));
+    assert_eq!(
+        *entry,
+        json!({"k:{\"name\":\"a\"}": item, "k:{\"name\":\"b\"}": item})
+    );
     let two = apply_pods(Some(&one), json!([{"name": "side", "image": "s"}]), "sidecar").unwrap();
     let three = apply_pods(Some(&two), json!([{"name": "b", "image": "2"}]), "me").unwrap();
     assert_eq!(
@@ -276,8 +338,15 @@ fn keys_may_come_from_defaults() {
     let ports = |port: Value| json!([{"name": "a", "ports": [port]}]);
     let one = apply_pods(None, ports(json!({"containerPort": 80})), "me").unwrap();
     let text = managers(&one).to_string();
-    assert!(text.contains(r#"k:{\"containerPort\":80,\"protocol\":\"TCP\"}"#), "{text}");
-    let two = apply_pods(Some(&one), ports(json!({"containerPort": 80, "protocol": "TCP", "name": "web"})), "me");
+    assert!(
+        text.contains(r#"k:{\"containerPort\":80,\"protocol\":\"TCP\"}"#),
+        "{text}"
+    );
+    let two = apply_pods(
+        Some(&one),
+        ports(json!({"containerPort": 80, "protocol": "TCP", "name": "web"})),
+        "me",
+    );
     let ports = &two.unwrap()["spec"]["template"]["spec"]["containers"][0]["ports"];
     assert_eq!(ports.as_array().unwrap().len(), 1);
 }
@@ -290,14 +359,15 @@ fn conflicts_name_items_by_key() {
     else {
         panic!()
     };
-    assert_eq!(conflicts[0].field, ".spec.template.spec.containers[name=\"a\"].image");
+    assert_eq!(
+        conflicts[0].field,
+        ".spec.template.spec.containers[name=\"a\"].image"
+    );
 }
 
 #[test]
 fn sets_merge_by_value_and_atomic_lists_do_not() {
-    let with = |finalizers: Value| {
-        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "finalizers": finalizers}})
-    };
+    let with = |finalizers: Value| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "finalizers": finalizers}});
     let one = apply(None, &with(json!(["x"])), "one", T1).unwrap();
     let two = apply(Some(&one), &with(json!(["y"])), "two", T2).unwrap();
     assert_eq!(two["metadata"]["finalizers"], json!(["x", "y"]));
@@ -307,7 +377,10 @@ fn sets_merge_by_value_and_atomic_lists_do_not() {
     let one = apply_pods(None, command(json!(["x"])), "one").unwrap();
     assert!(apply_pods(Some(&one), command(json!(["x", "y"])), "two").is_err());
     let next = apply_pods(Some(&one), command(json!(["z"])), "one").unwrap();
-    assert_eq!(next["spec"]["template"]["spec"]["containers"][0]["command"], json!(["z"]));
+    assert_eq!(
+        next["spec"]["template"]["spec"]["containers"][0]["command"],
+        json!(["z"])
+    );
 }
 
 #[rstest]
@@ -315,7 +388,10 @@ fn sets_merge_by_value_and_atomic_lists_do_not() {
 #[case(json!({"metadata": {"finalizers": ["x", "x"]}}), ".metadata.finalizers[=\"x\"]: duplicate entries for the same key")]
 #[case(json!([]), "the applied object must be an object")]
 fn what_cannot_be_applied_is_refused(#[case] applied: Value, #[case] message: &str) {
-    assert_eq!(apply(None, &applied, "me", T1).unwrap_err(), ApplyError::Invalid(message.to_owned()));
+    assert_eq!(
+        apply(None, &applied, "me", T1).unwrap_err(),
+        ApplyError::Invalid(message.to_owned())
+    );
 }
 
 #[test]
@@ -324,8 +400,17 @@ fn applying_status_touches_status_only() {
     let mut applied = map(json!({"a": "2"}));
     applied["metadata"]["labels"] = json!({"x": "y"});
     applied["status"] = json!({"ready": true});
-    let next =
-        server_side_apply(Some(&live), &applied, "me", false, config_map(), "status", "v1", at(T2)).unwrap();
+    let next = server_side_apply(
+        Some(&live),
+        &applied,
+        "me",
+        false,
+        config_map(),
+        "status",
+        "v1",
+        at(T2),
+    )
+    .unwrap();
     assert_eq!(next["data"], json!({"a": "1"}));
     assert_eq!(next["metadata"].get("labels"), None);
     assert_eq!(next["status"], json!({"ready": true}));
@@ -360,11 +445,19 @@ fn mixed_object() -> impl Strategy<Value = Value> {
     )
         .prop_map(|(text, map, whole, atomic, set, list)| {
             let list = list.map(|list| {
-                list.into_iter().map(|(name, value)| json!({"name": name, "value": value})).collect::<Vec<_>>()
+                list.into_iter()
+                    .map(|(name, value)| json!({"name": name, "value": value}))
+                    .collect::<Vec<_>>()
             });
-            let spec = json!({"text": text, "map": map, "whole": whole, "atomic": atomic, "set": set, "list": list});
-            let spec: Map<String, Value> =
-                spec.as_object().unwrap().clone().into_iter().filter(|(_, field)| !field.is_null()).collect();
+            let spec =
+                json!({"text": text, "map": map, "whole": whole, "atomic": atomic, "set": set, "list": list});
+            let spec: Map<String, Value> = spec
+                .as_object()
+                .unwrap()
+                .clone()
+                .into_iter()
+                .filter(|(_, field)| !field.is_null())
+                .collect();
             json!({"apiVersion": "g/v1", "kind": "K", "metadata": {"name": "a"}, "spec": spec})
         })
 }
@@ -384,8 +477,8 @@ proptest! {
         let node = Some(schema.root());
         let mut bare = live.clone();
         strip(&mut bare);
-        let mine = typed::fields(node, &third);
-        prop_assert!(mine.difference(&typed::fields(node, &bare)).is_empty());
+        let present = typed::with_declared_parents(node, &typed::fields(node, &bare));
+        prop_assert!(typed::fields(node, &third).difference(&present).is_empty());
         let merged = typed::merge(node, Some(&bare), &third);
         prop_assert_eq!(merged, bare);
     }

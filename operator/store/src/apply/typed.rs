@@ -50,7 +50,11 @@ fn item_step(node: Option<&Node>, item: &Value, index: usize) -> Step {
 }
 
 fn steps(node: Option<&Node>, items: &[Value]) -> Vec<Step> {
-    items.iter().enumerate().map(|(index, item)| item_step(node, item, index)).collect()
+    items
+        .iter()
+        .enumerate()
+        .map(|(index, item)| item_step(node, item, index))
+        .collect()
 }
 
 /// The first list in which an item occurs twice, with the item: such an object cannot be applied.
@@ -62,13 +66,16 @@ pub(super) fn duplicate(node: Option<&Node>, value: &Value) -> Option<String> {
         (Shape::List, Value::Array(items)) => {
             let mut seen = BTreeSet::new();
             let items_node = node.and_then(|node| node.items.as_deref());
-            steps(node, items).into_iter().zip(items).find_map(|(step, item)| {
-                let text = step.to_string();
-                if !seen.insert(step) {
-                    return Some(text);
-                }
-                duplicate(items_node, item).map(|below| format!("{text}{below}"))
-            })
+            steps(node, items)
+                .into_iter()
+                .zip(items)
+                .find_map(|(step, item)| {
+                    let text = step.to_string();
+                    if !seen.insert(step) {
+                        return Some(text);
+                    }
+                    duplicate(items_node, item).map(|below| format!("{text}{below}"))
+                })
         }
         _ => None,
     }
@@ -81,7 +88,13 @@ pub(super) fn fields(node: Option<&Node>, value: &Value) -> FieldSet {
         (Shape::Object, Value::Object(fields)) => {
             for (name, field) in fields {
                 let mut below = self::fields(child(node, name), field);
-                let is_empty = field.is_null() || field.as_object().is_some_and(Map::is_empty);
+                // Of what is empty there is nothing below that could be owned in its stead.
+                let is_empty = match field {
+                    Value::Null => true,
+                    Value::Object(fields) => fields.is_empty(),
+                    Value::Array(items) => items.is_empty(),
+                    _ => false,
+                };
                 below.member |= is_empty || !is_declared(node, name);
                 set.attach(Step::field(name), below);
             }
@@ -166,7 +179,10 @@ pub(super) fn compare(node: Option<&Node>, old: Option<&Value>, new: Option<&Val
         Shape::List => {
             let index = |items: Option<&Value>| -> BTreeMap<Step, Value> {
                 let items = items.and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-                steps(node, items).into_iter().zip(items.iter().cloned()).collect()
+                steps(node, items)
+                    .into_iter()
+                    .zip(items.iter().cloned())
+                    .collect()
             };
             let (old, new) = (index(old), index(new));
             let items_node = node.and_then(|node| node.items.as_deref());
@@ -185,7 +201,9 @@ pub(super) fn compare(node: Option<&Node>, old: Option<&Value>, new: Option<&Val
 
 /// The shape of a value that has one: `null` takes that of what it is compared with.
 fn known(node: Option<&Node>, value: Option<&Value>) -> Option<Shape> {
-    value.filter(|value| !value.is_null()).map(|value| shape(node, value))
+    value
+        .filter(|value| !value.is_null())
+        .map(|value| shape(node, value))
 }
 
 /// `live` with everything that `applied` says.
@@ -232,7 +250,10 @@ fn merge_lists(node: Option<&Node>, live: &[Value], applied: &[Value]) -> Vec<Va
         merged.push(merge(items_node, by_step.get(step).copied(), item));
         done.insert(step);
     }
-    merged.extend(rest.filter(|(step, _)| !in_applied.contains(step)).map(|(_, item)| item.clone()));
+    merged.extend(
+        rest.filter(|(step, _)| !in_applied.contains(step))
+            .map(|(_, item)| item.clone()),
+    );
     merged
 }
 
@@ -262,7 +283,9 @@ pub(super) fn remove(node: Option<&Node>, value: &Value, set: &FieldSet) -> Valu
 }
 
 fn kept_of(node: Option<&Node>, value: &Value, set: Option<&FieldSet>) -> Option<Value> {
-    let Some(set) = set else { return Some(value.clone()) };
+    let Some(set) = set else {
+        return Some(value.clone());
+    };
     if set.member {
         return None;
     }
@@ -279,7 +302,10 @@ fn kept_of(node: Option<&Node>, value: &Value, set: Option<&FieldSet>) -> Option
 /// The set with every declared field as a member that has members below it: who owns a field of an object
 /// holds the object itself too, unless the object is an entry of a map or list.
 pub(super) fn with_declared_parents(node: Option<&Node>, set: &FieldSet) -> FieldSet {
-    let mut all = FieldSet { member: set.member, children: BTreeMap::new() };
+    let mut all = FieldSet {
+        member: set.member,
+        children: BTreeMap::new(),
+    };
     for (step, below) in &set.children {
         let (node, declared) = match step {
             Step::Field(name) => (child(node, name), is_declared(node, name)),

@@ -19,39 +19,39 @@ use sha2::{Digest, Sha256};
 
 /// A kind that the server serves.
 #[derive(Clone, Debug, PartialEq)]
-pub struct ServedType {
+pub(crate) struct ServedType {
     /// Its group; empty for the core group.
-    pub group: String,
+    pub(crate) group: String,
     /// Its version, such as `v1alpha1`.
-    pub version: String,
+    pub(crate) version: String,
     /// Its kind.
-    pub kind: String,
+    pub(crate) kind: String,
     /// The kind of its lists.
-    pub list_kind: String,
+    pub(crate) list_kind: String,
     /// Its plural, as it stands in paths.
-    pub plural: String,
+    pub(crate) plural: String,
     /// Whether its objects live in namespaces.
-    pub namespaced: bool,
+    pub(crate) namespaced: bool,
     /// The `openAPIV3Schema` of a custom resource; `None` for a built-in kind.
-    pub schema: Option<Arc<Value>>,
+    pub(crate) schema: Option<Arc<Value>>,
     /// The subresources served: `status`, `scale`.
-    pub subresources: Vec<String>,
+    pub(crate) subresources: Vec<String>,
     /// Whether it can only be created and answers at once, as access reviews do.
-    pub create_only: bool,
+    pub(crate) create_only: bool,
 }
 
 /// A document with the hash that names it.
 #[derive(Clone, Debug)]
-pub struct Document {
+pub(crate) struct Document {
     /// JSON.
-    pub json: Bytes,
+    pub(crate) json: Bytes,
     /// Changes when the document does; good for an `ETag`.
-    pub hash: String,
+    pub(crate) hash: String,
 }
 
 /// The descriptions of everything served.
 #[derive(Debug)]
-pub struct OpenApi {
+pub(crate) struct OpenApi {
     versions: BTreeMap<String, Arc<GroupVersion>>,
     index: Bytes,
     v2: OnceLock<Document>,
@@ -68,27 +68,34 @@ struct GroupVersion {
 impl OpenApi {
     /// Describes these types.
     #[must_use]
-    pub fn new(types: Vec<ServedType>) -> Self {
+    pub(crate) fn new(types: Vec<ServedType>) -> Self {
         Self::build(types, &BTreeMap::new())
     }
 
     /// Describes these types, keeping the documents of groups and versions that are as they were.
     #[must_use]
-    pub fn updated(&self, types: Vec<ServedType>) -> Self {
+    pub(crate) fn updated(&self, types: Vec<ServedType>) -> Self {
         Self::build(types, &self.versions)
     }
 
     fn build(types: Vec<ServedType>, known: &BTreeMap<String, Arc<GroupVersion>>) -> Self {
         let mut by_path: BTreeMap<String, Vec<ServedType>> = BTreeMap::new();
         for served in types {
-            by_path.entry(path(&served.group, &served.version)).or_default().push(served);
+            by_path
+                .entry(path(&served.group, &served.version))
+                .or_default()
+                .push(served);
         }
         let versions: BTreeMap<String, Arc<GroupVersion>> = by_path
             .into_iter()
             .map(|(path, types)| {
                 let version = match known.get(&path).filter(|known| known.types == types) {
                     Some(known) => Arc::clone(known),
-                    None => Arc::new(GroupVersion { hash: hash(&types), types, document: OnceLock::new() }),
+                    None => Arc::new(GroupVersion {
+                        hash: hash(&types),
+                        types,
+                        document: OnceLock::new(),
+                    }),
                 };
                 (path, version)
             })
@@ -101,43 +108,71 @@ impl OpenApi {
             })
             .collect();
         let index = Bytes::from(json!({"paths": paths}).to_string());
-        Self { versions, index, v2: OnceLock::new() }
+        Self {
+            versions,
+            index,
+            v2: OnceLock::new(),
+        }
     }
 
     /// The body of `GET /openapi/v3`: where each document is, by hash.
     #[must_use]
-    pub fn index(&self) -> Bytes {
+    pub(crate) fn index(&self) -> Bytes {
         self.index.clone()
     }
 
     /// The body of `GET /openapi/v3/<path>`, where the path is `api/v1` or `apis/<group>/<version>`.
     #[must_use]
-    pub fn document(&self, path: &str) -> Option<Document> {
+    pub(crate) fn document(&self, path: &str) -> Option<Document> {
         let version = self.versions.get(path.trim_matches('/'))?;
-        let json = version.document.get_or_init(|| Bytes::from(v3::document(&version.types).to_string()));
-        Some(Document { json: json.clone(), hash: version.hash.clone() })
+        let json = version
+            .document
+            .get_or_init(|| Bytes::from(v3::document(&version.types).to_string()));
+        Some(Document {
+            json: json.clone(),
+            hash: version.hash.clone(),
+        })
     }
 
     /// The body of `GET /openapi/v2`.
     #[must_use]
-    pub fn v2(&self) -> Document {
+    pub(crate) fn v2(&self) -> Document {
         let make = || {
-            let types: Vec<&ServedType> = self.versions.values().flat_map(|version| &version.types).collect();
+            let types: Vec<&ServedType> = self
+                .versions
+                .values()
+                .flat_map(|version| &version.types)
+                .collect();
             let json = Bytes::from(v2::document(&types).to_string());
-            Document { hash: hex::encode(Sha256::digest(&json)), json }
+            Document {
+                hash: hex::encode(Sha256::digest(&json)),
+                json,
+            }
         };
         self.v2.get_or_init(make).clone()
     }
 }
 
 fn path(group: &str, version: &str) -> String {
-    if group.is_empty() { format!("api/{version}") } else { format!("apis/{group}/{version}") }
+    if group.is_empty() {
+        format!("api/{version}")
+    } else {
+        format!("apis/{group}/{version}")
+    }
 }
 
 fn hash(types: &[ServedType]) -> String {
     let mut hasher = Sha256::new();
     for served in types {
-        let ServedType { group, version, kind, list_kind, plural, namespaced, .. } = served;
+        let ServedType {
+            group,
+            version,
+            kind,
+            list_kind,
+            plural,
+            namespaced,
+            ..
+        } = served;
         hasher.update(json!([group, version, kind, list_kind, plural, namespaced]).to_string());
         hasher.update(json!([served.subresources, served.create_only, served.schema.as_deref()]).to_string());
     }

@@ -18,8 +18,11 @@ const JSON: &str = "application/json";
 const STATUS: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.Status";
 const DELETE_OPTIONS: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions";
 
-const PATCHES: &[&str] =
-    &["application/apply-patch+yaml", "application/json-patch+json", "application/merge-patch+json"];
+const PATCHES: &[&str] = &[
+    "application/apply-patch+yaml",
+    "application/json-patch+json",
+    "application/merge-patch+json",
+];
 /// kubectl reads here for which kinds it may send strategic merge patches; custom resources refuse them.
 const BUILT_IN_PATCHES: &[&str] = &[
     "application/apply-patch+yaml",
@@ -35,7 +38,11 @@ pub(super) fn describe(served: &ServedType, schema: &str, style: Style, paths: &
         true => format!("/api/{}", served.version),
         false => format!("/apis/{}/{}", served.group, served.version),
     };
-    let scope = if served.namespaced { "/namespaces/{namespace}" } else { "" };
+    let scope = if served.namespaced {
+        "/namespaces/{namespace}"
+    } else {
+        ""
+    };
     let collection = format!("{root}{scope}/{}", served.plural);
     let create = writer.operation("post", "create", schema, Some((schema, &[JSON])), WRITE);
     if served.create_only {
@@ -43,7 +50,13 @@ pub(super) fn describe(served: &ServedType, schema: &str, style: Style, paths: &
         return;
     }
     let list = writer.operation("get", "list", &list_name(served), None, LIST);
-    let delete_all = writer.operation("delete", "deletecollection", STATUS, Some((DELETE_OPTIONS, &[JSON])), LIST);
+    let delete_all = writer.operation(
+        "delete",
+        "deletecollection",
+        STATUS,
+        Some((DELETE_OPTIONS, &[JSON])),
+        LIST,
+    );
     let on_collection = [("get", list.clone()), ("post", create), ("delete", delete_all)];
     paths.insert(collection.clone(), writer.path(&on_collection, false));
     if served.namespaced {
@@ -53,7 +66,11 @@ pub(super) fn describe(served: &ServedType, schema: &str, style: Style, paths: &
     let item = format!("{collection}/{{name}}");
     paths.insert(item.clone(), writer.item(schema, true));
     for subresource in &served.subresources {
-        let schema = if subresource == "scale" { "io.k8s.api.autoscaling.v1.Scale" } else { schema };
+        let schema = if subresource == "scale" {
+            "io.k8s.api.autoscaling.v1.Scale"
+        } else {
+            schema
+        };
         paths.insert(format!("{item}/{subresource}"), writer.item(schema, false));
     }
 }
@@ -91,20 +108,64 @@ const WRITE: Parameters = &[DRY_RUN, FIELD_MANAGER, FIELD_VALIDATION];
 const PATCH: Parameters = &[DRY_RUN, FIELD_MANAGER, FIELD_VALIDATION, FORCE];
 const DELETE: Parameters = &[
     DRY_RUN,
-    ("gracePeriodSeconds", "integer", "The duration in seconds before the object should be deleted."),
-    ("propagationPolicy", "string", "Whether and how garbage collection will be performed."),
+    (
+        "gracePeriodSeconds",
+        "integer",
+        "The duration in seconds before the object should be deleted.",
+    ),
+    (
+        "propagationPolicy",
+        "string",
+        "Whether and how garbage collection will be performed.",
+    ),
 ];
 const LIST: Parameters = &[
-    ("allowWatchBookmarks", "boolean", "allowWatchBookmarks requests watch events with type \"BOOKMARK\"."),
-    ("continue", "string", "The continue option should be set when retrieving more results from the server."),
-    ("fieldSelector", "string", "A selector to restrict the list of returned objects by their fields."),
-    ("labelSelector", "string", "A selector to restrict the list of returned objects by their labels."),
-    ("limit", "integer", "limit is a maximum number of responses to return for a list call."),
-    ("resourceVersion", "string", "resourceVersion sets a constraint on what versions a request may be served from."),
-    ("resourceVersionMatch", "string", "resourceVersionMatch determines how resourceVersion is applied to list calls."),
-    ("sendInitialEvents", "boolean", "`sendInitialEvents=true` may be set together with `watch=true`."),
+    (
+        "allowWatchBookmarks",
+        "boolean",
+        "allowWatchBookmarks requests watch events with type \"BOOKMARK\".",
+    ),
+    (
+        "continue",
+        "string",
+        "The continue option should be set when retrieving more results from the server.",
+    ),
+    (
+        "fieldSelector",
+        "string",
+        "A selector to restrict the list of returned objects by their fields.",
+    ),
+    (
+        "labelSelector",
+        "string",
+        "A selector to restrict the list of returned objects by their labels.",
+    ),
+    (
+        "limit",
+        "integer",
+        "limit is a maximum number of responses to return for a list call.",
+    ),
+    (
+        "resourceVersion",
+        "string",
+        "resourceVersion sets a constraint on what versions a request may be served from.",
+    ),
+    (
+        "resourceVersionMatch",
+        "string",
+        "resourceVersionMatch determines how resourceVersion is applied to list calls.",
+    ),
+    (
+        "sendInitialEvents",
+        "boolean",
+        "`sendInitialEvents=true` may be set together with `watch=true`.",
+    ),
     ("timeoutSeconds", "integer", "Timeout for the list/watch call."),
-    ("watch", "boolean", "Watch for changes to the described resources and return them as a stream."),
+    (
+        "watch",
+        "boolean",
+        "Watch for changes to the described resources and return them as a stream.",
+    ),
 ];
 
 struct Writer<'t> {
@@ -115,14 +176,30 @@ struct Writer<'t> {
 impl Writer<'_> {
     /// The path of one object or of a subresource of it.
     fn item(&self, schema: &str, is_whole: bool) -> Value {
-        let patches = if self.served.schema.is_some() { PATCHES } else { BUILT_IN_PATCHES };
+        let patches = if self.served.schema.is_some() {
+            PATCHES
+        } else {
+            BUILT_IN_PATCHES
+        };
         let mut operations = vec![
             ("get", self.operation("get", "get", schema, None, READ)),
-            ("put", self.operation("put", "put", schema, Some((schema, &[JSON])), WRITE)),
-            ("patch", self.operation("patch", "patch", schema, Some((PATCH_BODY, patches)), PATCH)),
+            (
+                "put",
+                self.operation("put", "put", schema, Some((schema, &[JSON])), WRITE),
+            ),
+            (
+                "patch",
+                self.operation("patch", "patch", schema, Some((PATCH_BODY, patches)), PATCH),
+            ),
         ];
         if is_whole {
-            let delete = self.operation("delete", "delete", STATUS, Some((DELETE_OPTIONS, &[JSON])), DELETE);
+            let delete = self.operation(
+                "delete",
+                "delete",
+                STATUS,
+                Some((DELETE_OPTIONS, &[JSON])),
+                DELETE,
+            );
             operations.push(("delete", delete));
         }
         self.path(&operations, true)
@@ -132,7 +209,12 @@ impl Writer<'_> {
         let mut path = self.everywhere(operations);
         let mut parameters = Vec::new();
         if is_item {
-            parameters.push(self.parameter("name", "path", "string", &format!("name of the {}", self.served.kind)));
+            parameters.push(self.parameter(
+                "name",
+                "path",
+                "string",
+                &format!("name of the {}", self.served.kind),
+            ));
         }
         if self.served.namespaced {
             let description = "object name and auth scope, such as for teams and projects";
@@ -146,7 +228,10 @@ impl Writer<'_> {
 
     /// A path without parameters.
     fn everywhere(&self, operations: &[(&str, Value)]) -> Value {
-        operations.iter().map(|(method, operation)| ((*method).to_owned(), operation.clone())).collect()
+        operations
+            .iter()
+            .map(|(method, operation)| ((*method).to_owned(), operation.clone()))
+            .collect()
     }
 
     fn operation(
@@ -157,7 +242,9 @@ impl Writer<'_> {
         body: Option<(&str, &[&str])>,
         parameters: Parameters,
     ) -> Value {
-        let ServedType { group, version, kind, .. } = self.served;
+        let ServedType {
+            group, version, kind, ..
+        } = self.served;
         let mut parameters: Vec<Value> = parameters
             .iter()
             .map(|(name, ty, description)| self.parameter(name, "query", ty, description))
@@ -168,7 +255,9 @@ impl Writer<'_> {
             "x-kubernetes-action": action,
             "x-kubernetes-group-version-kind": {"group": group, "version": version, "kind": kind},
         });
-        let Some(fields) = operation.as_object_mut() else { return operation };
+        let Some(fields) = operation.as_object_mut() else {
+            return operation;
+        };
         if method == "post"
             && let Some(answers) = fields.get_mut("responses").and_then(Value::as_object_mut)
         {
@@ -177,14 +266,17 @@ impl Writer<'_> {
         if let Some((schema, types)) = body {
             match self.style {
                 Style::V3 => {
-                    let media = types.iter().map(|ty| ((*ty).to_owned(), json!({"schema": self.reference(schema)})));
+                    let media = types
+                        .iter()
+                        .map(|ty| ((*ty).to_owned(), json!({"schema": self.reference(schema)})));
                     let content: Map<String, Value> = media.collect();
                     fields.insert("requestBody".to_owned(), json!({"content": content}));
                 }
                 Style::V2 => {
                     fields.insert("consumes".to_owned(), json!(types));
                     let schema = self.reference(schema);
-                    parameters.push(json!({"in": "body", "name": "body", "required": true, "schema": schema}));
+                    parameters
+                        .push(json!({"in": "body", "name": "body", "required": true, "schema": schema}));
                 }
             }
         }
@@ -216,7 +308,9 @@ impl Writer<'_> {
 
     fn parameter(&self, name: &str, place: &str, ty: &str, description: &str) -> Value {
         let mut parameter = json!({"name": name, "in": place, "description": description});
-        let Some(fields) = parameter.as_object_mut() else { return parameter };
+        let Some(fields) = parameter.as_object_mut() else {
+            return parameter;
+        };
         if place == "path" {
             fields.insert("required".to_owned(), json!(true));
         }

@@ -31,8 +31,8 @@ fn downgrade(schema: &mut Value) {
     match schema {
         Value::Object(object) => {
             // A field may have the name of a keyword; only schemas have keywords.
-            let is_schema = !object.contains_key("properties")
-                || object.get("properties").is_some_and(Value::is_object);
+            let is_schema =
+                !object.contains_key("properties") || object.get("properties").is_some_and(Value::is_object);
             if is_schema {
                 object.retain(|keyword, value| {
                     !(UNKNOWN_IN_V2.contains(&keyword.as_str()) && (value.is_array() || value.is_boolean()))

@@ -34,7 +34,12 @@ pub(super) fn definitions(types: &[ServedType]) -> Map<String, Value> {
         if let Some(custom) = &served.schema {
             schemas.insert(name.clone(), custom_resource(custom));
         } else if let Some(definitions) = builtin_definitions(&served.group, &served.version, &served.kind) {
-            schemas.extend(definitions.schemas.iter().map(|(name, schema)| (name.clone(), schema.clone())));
+            schemas.extend(
+                definitions
+                    .schemas
+                    .iter()
+                    .map(|(name, schema)| (name.clone(), schema.clone())),
+            );
         } else {
             schemas.insert(name.clone(), json!({"type": "object"}));
         }

@@ -14,7 +14,7 @@ const MAX_OPERATIONS: usize = 10_000;
 const MAX_COPIED: usize = 3 << 20;
 
 /// Applies a JSON patch. A `test` against `null` passes where there is nothing, as it does in the API server.
-pub fn json_patch(document: &Value, patch: &Value) -> Result<Value, PatchError> {
+pub(crate) fn json_patch(document: &Value, patch: &Value) -> Result<Value, PatchError> {
     let Patch(operations) =
         serde_json::from_value(patch.clone()).map_err(|error| PatchError::Malformed(error.to_string()))?;
     if operations.len() > MAX_OPERATIONS {
@@ -50,7 +50,9 @@ fn check(document: &Value, operation: &PatchOperation, copied: &mut usize) -> Re
         PatchOperation::Add(add) => check_depth(&add.value, depth(&add.path)),
         PatchOperation::Replace(replace) => check_depth(&replace.value, depth(&replace.path)),
         PatchOperation::Copy(copy) => {
-            let Some(source) = document.pointer(copy.from.as_str()) else { return Ok(()) };
+            let Some(source) = document.pointer(copy.from.as_str()) else {
+                return Ok(());
+            };
             *copied += source.to_string().len();
             if *copied > MAX_COPIED {
                 return Err(PatchError::TooLarge(format!(
@@ -133,8 +135,14 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_patch() {
-        assert!(matches!(json_patch(&json!({}), &json!({"a": 1})), Err(PatchError::Malformed(_))));
-        assert!(matches!(json_patch(&json!({}), &json!([{"op": "eat"}])), Err(PatchError::Malformed(_))));
+        assert!(matches!(
+            json_patch(&json!({}), &json!({"a": 1})),
+            Err(PatchError::Malformed(_))
+        ));
+        assert!(matches!(
+            json_patch(&json!({}), &json!([{"op": "eat"}])),
+            Err(PatchError::Malformed(_))
+        ));
     }
 
     /// Each copy doubles the document: thirty of them would fill a gigabyte and nest without end.
@@ -144,14 +152,18 @@ mod tests {
             .map(|i| json!({"op": "copy", "from": "/a", "path": format!("/a/c{i}")}))
             .collect();
         let document = json!({"a": {"text": "x".repeat(100)}});
-        assert!(matches!(json_patch(&document, &json!(double)), Err(PatchError::TooLarge(_))));
-        let nest: Vec<Value> =
-            (0..200).map(|_| json!({"op": "move", "from": "/a", "path": "/b"}))
-                .zip((0..200).map(|_| json!({"op": "add", "path": "/a", "value": {}})))
-                .flat_map(|(first, second)| {
-                    [first, second, json!({"op": "move", "from": "/b", "path": "/a/b"})]
-                })
-                .collect();
-        assert!(matches!(json_patch(&json!({"a": {}}), &json!(nest)), Err(PatchError::TooLarge(_))));
+        assert!(matches!(
+            json_patch(&document, &json!(double)),
+            Err(PatchError::TooLarge(_))
+        ));
+        let nest: Vec<Value> = (0..200)
+            .map(|_| json!({"op": "move", "from": "/a", "path": "/b"}))
+            .zip((0..200).map(|_| json!({"op": "add", "path": "/a", "value": {}})))
+            .flat_map(|(first, second)| [first, second, json!({"op": "move", "from": "/b", "path": "/a/b"})])
+            .collect();
+        assert!(matches!(
+            json_patch(&json!({"a": {}}), &json!(nest)),
+            Err(PatchError::TooLarge(_))
+        ));
     }
 }

@@ -6,15 +6,15 @@ mod strategic;
 
 use serde_json::{Map, Value};
 
-pub use json::json_patch;
-pub use strategic::strategic_merge;
+pub(crate) use json::json_patch;
+pub(crate) use strategic::strategic_merge;
 
 /// Documents nested deeper than this are refused, as the JSON parser refuses them.
 const MAX_DEPTH: usize = 128;
 
 /// Why a patch was not applied.
 #[derive(Debug, thiserror::Error, PartialEq)]
-pub enum PatchError {
+pub(crate) enum PatchError {
     /// The patch itself is not one: 400.
     #[error("the patch is malformed: {0}")]
     Malformed(String),
@@ -27,7 +27,7 @@ pub enum PatchError {
 }
 
 /// Merges by RFC 7386: objects merge, `null` removes, everything else replaces.
-pub fn merge_patch(document: &Value, patch: &Value) -> Result<Value, PatchError> {
+pub(crate) fn merge_patch(document: &Value, patch: &Value) -> Result<Value, PatchError> {
     check_depth(patch, 0)?;
     let mut merged = document.clone();
     merge(&mut merged, patch);
@@ -55,11 +55,15 @@ fn merge(target: &mut Value, patch: &Value) {
 /// Refuses a value that would stand deeper than documents may be. `outside` is how deep it is put.
 fn check_depth(value: &Value, outside: usize) -> Result<(), PatchError> {
     if outside > MAX_DEPTH {
-        return Err(PatchError::TooLarge(format!("the patched object is nested more than {MAX_DEPTH} deep")));
+        return Err(PatchError::TooLarge(format!(
+            "the patched object is nested more than {MAX_DEPTH} deep"
+        )));
     }
     match value {
         Value::Array(items) => items.iter().try_for_each(|item| check_depth(item, outside + 1)),
-        Value::Object(fields) => fields.values().try_for_each(|field| check_depth(field, outside + 1)),
+        Value::Object(fields) => fields
+            .values()
+            .try_for_each(|field| check_depth(field, outside + 1)),
         _ => Ok(()),
     }
 }
@@ -105,7 +109,11 @@ mod tests {
     }
 
     fn object() -> impl Strategy<Value = Value> {
-        let leaf = prop_oneof![Just(json!(null)), any::<bool>().prop_map(Value::from), "[a-c]".prop_map(Value::from)];
+        let leaf = prop_oneof![
+            Just(json!(null)),
+            any::<bool>().prop_map(Value::from),
+            "[a-c]".prop_map(Value::from)
+        ];
         let value = leaf.prop_recursive(3, 24, 4, |inner| {
             prop_oneof![
                 prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),

@@ -16,12 +16,22 @@ const ELEMENT_ORDER: &str = "$setElementOrder/";
 const DELETE_FROM_LIST: &str = "$deleteFromPrimitiveList/";
 
 /// Applies a strategic merge patch to an object of a built-in kind.
-pub fn strategic_merge(document: &Value, patch: &Value, schema: &Structural) -> Result<Value, PatchError> {
+pub(crate) fn strategic_merge(
+    document: &Value,
+    patch: &Value,
+    schema: &Structural,
+) -> Result<Value, PatchError> {
     check_depth(patch, 0)?;
     let (Value::Object(fields), Value::Object(changes)) = (document, patch) else {
-        return Err(PatchError::Malformed("a strategic merge patch is an object".to_owned()));
+        return Err(PatchError::Malformed(
+            "a strategic merge patch is an object".to_owned(),
+        ));
     };
-    Ok(Value::Object(object(fields.clone(), changes, Some(schema.root()))?))
+    Ok(Value::Object(object(
+        fields.clone(),
+        changes,
+        Some(schema.root()),
+    )?))
 }
 
 fn object(
@@ -29,7 +39,10 @@ fn object(
     changes: &Map<String, Value>,
     node: Option<&Node>,
 ) -> Result<Map<String, Value>, PatchError> {
-    match changes.get(PATCH).map(|directive| directive.as_str().unwrap_or_default()) {
+    match changes
+        .get(PATCH)
+        .map(|directive| directive.as_str().unwrap_or_default())
+    {
         None | Some("merge") => {}
         Some("replace") => return object(Map::new(), &without(changes, PATCH), node),
         Some("delete") => return Ok(Map::new()),
@@ -79,7 +92,10 @@ fn object(
     }
     // What is left asks for an order only.
     for (name, order) in orders {
-        let Some(child) = node.and_then(|node| node.field(name)).filter(|child| child.patch_merge) else {
+        let Some(child) = node
+            .and_then(|node| node.field(name))
+            .filter(|child| child.patch_merge)
+        else {
             continue;
         };
         if let Some(Value::Array(current)) = fields.get(name).cloned() {
@@ -91,7 +107,10 @@ fn object(
 }
 
 fn is_directive(name: &str) -> bool {
-    name == PATCH || name == RETAIN_KEYS || name.starts_with(ELEMENT_ORDER) || name.starts_with(DELETE_FROM_LIST)
+    name == PATCH
+        || name == RETAIN_KEYS
+        || name.starts_with(ELEMENT_ORDER)
+        || name.starts_with(DELETE_FROM_LIST)
 }
 
 /// Merges a list whose items stand for themselves or are told apart by a merge key.
@@ -123,7 +142,9 @@ fn items(
             if directive(change) == Some("replace") && fields.len() == 1 {
                 continue;
             }
-            return Err(malformed(format!("an item of {name} does not contain declared merge key: {key}")));
+            return Err(malformed(format!(
+                "an item of {name} does not contain declared merge key: {key}"
+            )));
         };
         let position = merged.iter().position(|item| item.get(key) == Some(identity));
         match (directive(change), position) {
@@ -133,8 +154,14 @@ fn items(
             (Some("delete"), None) => {}
             (_, position) => {
                 let child = node.items.as_deref();
-                let changes = if replaces { without(fields, PATCH) } else { fields.clone() };
-                let current = position.and_then(|at| merged[at].as_object().cloned()).unwrap_or_default();
+                let changes = if replaces {
+                    without(fields, PATCH)
+                } else {
+                    fields.clone()
+                };
+                let current = position
+                    .and_then(|at| merged[at].as_object().cloned())
+                    .unwrap_or_default();
                 let item = Value::Object(object(current, &changes, child)?);
                 match position {
                     Some(position) => merged[position] = item,
@@ -183,11 +210,18 @@ fn directive(item: &Value) -> Option<&str> {
 }
 
 fn without(fields: &Map<String, Value>, name: &str) -> Map<String, Value> {
-    fields.iter().filter(|(key, _)| *key != name).map(|(key, value)| (key.clone(), value.clone())).collect()
+    fields
+        .iter()
+        .filter(|(key, _)| *key != name)
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect()
 }
 
 fn list<'v>(value: &'v Value, name: &str) -> Result<&'v [Value], PatchError> {
-    value.as_array().map(Vec::as_slice).ok_or_else(|| malformed(format!("{name} must be a list")))
+    value
+        .as_array()
+        .map(Vec::as_slice)
+        .ok_or_else(|| malformed(format!("{name} must be a list")))
 }
 
 fn malformed(reason: String) -> PatchError {

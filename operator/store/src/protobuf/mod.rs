@@ -11,11 +11,11 @@ mod wire;
 use serde_json::Value;
 
 /// What a protobuf body starts with.
-pub const MAGIC: &[u8] = b"k8s\0";
+pub(crate) const MAGIC: &[u8] = b"k8s\0";
 
 /// Why a body was not decoded.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum ProtobufError {
+pub(crate) enum ProtobufError {
     /// A kind or an encoding that this server takes as JSON only: 415.
     #[error(
         "{api_version} {kind} is not accepted as application/vnd.kubernetes.protobuf here: send application/json"
@@ -32,7 +32,7 @@ pub enum ProtobufError {
 }
 
 /// Decodes a body to the JSON that it stands for, `apiVersion` and `kind` included.
-pub fn decode(body: &[u8]) -> Result<Value, ProtobufError> {
+pub(crate) fn decode(body: &[u8]) -> Result<Value, ProtobufError> {
     let message = body
         .strip_prefix(MAGIC)
         .ok_or_else(|| ProtobufError::Malformed("it does not start with \"k8s\\0\"".to_owned()))?;

@@ -57,7 +57,10 @@ static MESSAGES: LazyLock<HashMap<&'static str, Vec<Field>>> =
 fn parse(text: &'static str) -> HashMap<&'static str, Vec<Field>> {
     let mut messages: HashMap<&str, Vec<Field>> = HashMap::new();
     let mut current = "";
-    for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+    for line in text
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+    {
         match line.strip_prefix("  ") {
             None => current = line,
             Some(line) => messages.entry(current).or_default().extend(field(line)),
@@ -88,7 +91,14 @@ fn field(line: &'static str) -> Option<Field> {
         "strings" => Type::Strings,
         message => Type::Message(message),
     };
-    Some(Field { number, name, shape, ty, keeps_empty, is_inline: words.next() == Some("inline") })
+    Some(Field {
+        number,
+        name,
+        shape,
+        ty,
+        keeps_empty,
+        is_inline: words.next() == Some("inline"),
+    })
 }
 
 /// The fields of a message; a name that the table does not have has none.
@@ -116,7 +126,9 @@ pub(super) fn root(api_version: &str, kind: &str) -> Option<&'static str> {
     };
     // Every message of the table whose first field is the metadata of an object is a kind.
     let (name, fields) = MESSAGES.get_key_value(format!("{package}.{kind}").as_str())?;
-    let is_kind = fields.iter().any(|field| field.ty == Type::Message("meta.v1.ObjectMeta"));
+    let is_kind = fields
+        .iter()
+        .any(|field| field.ty == Type::Message("meta.v1.ObjectMeta"));
     is_kind.then_some(*name)
 }
 
@@ -127,13 +139,19 @@ mod tests {
     /// The text is parsed leniently; here it is held to be right.
     #[test]
     fn the_table_is_whole() {
-        let lines = include_str!("messages.txt").lines().filter(|line| line.starts_with("  ")).count();
+        let lines = include_str!("messages.txt")
+            .lines()
+            .filter(|line| line.starts_with("  "))
+            .count();
         assert_eq!(MESSAGES.values().map(Vec::len).sum::<usize>(), lines);
         for (name, fields) in MESSAGES.iter() {
             for field in fields {
                 if let Type::Message(target) = field.ty {
                     // A message without fields has no line of its own beyond its name.
-                    assert!(include_str!("messages.txt").contains(&format!("\n{target}\n")), "{name}: {target}");
+                    assert!(
+                        include_str!("messages.txt").contains(&format!("\n{target}\n")),
+                        "{name}: {target}"
+                    );
                 }
                 assert!(field.number > 0 && !field.name.is_empty(), "{name}");
             }

@@ -31,7 +31,14 @@ fn varint(mut number: u64) -> Vec<u8> {
 
 fn body(api_version: &str, kind: &str, message: &[u8]) -> Vec<u8> {
     let meta = [bytes(1, api_version.as_bytes()), bytes(2, kind.as_bytes())].concat();
-    [MAGIC.to_vec(), bytes(1, &meta), bytes(2, message), bytes(3, b""), bytes(4, b"")].concat()
+    [
+        MAGIC.to_vec(),
+        bytes(1, &meta),
+        bytes(2, message),
+        bytes(3, b""),
+        bytes(4, b""),
+    ]
+    .concat()
 }
 
 /// Metadata as Go encodes it: every field that is no pointer, empty or not.
@@ -55,7 +62,13 @@ fn metadata() -> Vec<u8> {
 fn decodes_a_config_map() {
     let data = [bytes(1, b"k"), bytes(2, b"v")].concat();
     let binary = [bytes(1, b"b"), bytes(2, b"hi")].concat();
-    let message = [bytes(1, &metadata()), bytes(2, &data), bytes(3, &binary), int(4, 1)].concat();
+    let message = [
+        bytes(1, &metadata()),
+        bytes(2, &data),
+        bytes(3, &binary),
+        int(4, 1),
+    ]
+    .concat();
     assert_eq!(
         decode(&body("v1", "ConfigMap", &message)).unwrap(),
         json!({
@@ -75,7 +88,14 @@ fn decodes_a_config_map() {
 #[test]
 fn decodes_a_service_with_numbers_or_names() {
     let port = |target: Vec<u8>| {
-        [bytes(1, b"http"), bytes(2, b"TCP"), int(3, 80), bytes(4, &target), int(5, 0)].concat()
+        [
+            bytes(1, b"http"),
+            bytes(2, b"TCP"),
+            int(3, 80),
+            bytes(4, &target),
+            int(5, 0),
+        ]
+        .concat()
     };
     let by_number = port([int(1, 0), int(2, 8080), bytes(3, b"")].concat());
     let by_name = port([int(1, 1), int(2, 0), bytes(3, b"web")].concat());
@@ -102,8 +122,12 @@ fn decodes_managed_fields_and_micro_times() {
     let meta = [vec![17 << 3 | 2, 1], varint(entry.len() as u64), entry].concat();
     // Field 17 needs a key of two bytes.
     let meta = [vec![0x8a, 0x01], meta[2..].to_vec()].concat();
-    let object =
-        decode(&body("coordination.k8s.io/v1", "Lease", &[bytes(1, &meta), bytes(2, &spec)].concat())).unwrap();
+    let object = decode(&body(
+        "coordination.k8s.io/v1",
+        "Lease",
+        &[bytes(1, &meta), bytes(2, &spec)].concat(),
+    ))
+    .unwrap();
     assert_eq!(
         object["metadata"]["managedFields"],
         json!([{"manager": "kubectl", "operation": "Update", "fieldsV1": {"f:data": {}}}])
@@ -153,7 +177,10 @@ fn malformed_bodies_are_refused(#[case] body: &[u8]) {
 
 #[test]
 fn a_wrong_wire_type_is_refused() {
-    assert!(matches!(decode(&body("v1", "ConfigMap", &int(1, 3))), Err(ProtobufError::Malformed(_))));
+    assert!(matches!(
+        decode(&body("v1", "ConfigMap", &int(1, 3))),
+        Err(ProtobufError::Malformed(_))
+    ));
 }
 
 proptest! {

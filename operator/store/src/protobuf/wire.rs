@@ -49,12 +49,16 @@ pub(super) fn unknown(bytes: &[u8]) -> Result<Value> {
 
 fn message(bytes: &[u8], message: &Message, depth: usize) -> Result<Map<String, Value>> {
     if depth > MAX_DEPTH {
-        return Err(malformed(format!("messages are nested more than {MAX_DEPTH} deep")));
+        return Err(malformed(format!(
+            "messages are nested more than {MAX_DEPTH} deep"
+        )));
     }
     let mut object = Map::new();
     let mut reader = Reader(bytes);
     while let Some((number, wire)) = reader.field()? {
-        let Some(field) = message.iter().find(|field| field.number == number) else { continue };
+        let Some(field) = message.iter().find(|field| field.number == number) else {
+            continue;
+        };
         match field.shape {
             Shape::One => one(&mut object, field, wire, depth)?,
             Shape::List => {
@@ -76,7 +80,9 @@ fn message(bytes: &[u8], message: &Message, depth: usize) -> Result<Map<String, 
 }
 
 fn one(object: &mut Map<String, Value>, field: &Field, wire: Wire<'_>, depth: usize) -> Result<()> {
-    let Some(value) = value(wire, field.ty, depth)? else { return Ok(()) };
+    let Some(value) = value(wire, field.ty, depth)? else {
+        return Ok(());
+    };
     let is_empty = match &value {
         Value::String(text) => text.is_empty(),
         Value::Object(fields) => fields.is_empty(),
@@ -109,7 +115,9 @@ fn item(list: &mut Vec<Value>, field: &Field, wire: Wire<'_>, depth: usize) -> R
 }
 
 fn entry(wire: Wire<'_>, of: Type, depth: usize) -> Result<(String, Value)> {
-    let Wire::Bytes(bytes) = wire else { return Err(malformed("a map entry is not a message")) };
+    let Wire::Bytes(bytes) = wire else {
+        return Err(malformed("a map entry is not a message"));
+    };
     let (mut key, mut found) = (String::new(), None);
     let mut reader = Reader(bytes);
     while let Some((number, wire)) = reader.field()? {
@@ -133,7 +141,9 @@ fn value(wire: Wire<'_>, ty: Type, depth: usize) -> Result<Option<Value>> {
         (Type::Bytes, Wire::Bytes(bytes)) => json!(base64::engine::general_purpose::STANDARD.encode(bytes)),
         (Type::Int, Wire::Varint(number)) => json!(number as i64),
         (Type::Bool, Wire::Varint(number)) => json!(number != 0),
-        (Type::Message(of), Wire::Bytes(bytes)) => Value::Object(message(bytes, tables::message(of), depth + 1)?),
+        (Type::Message(of), Wire::Bytes(bytes)) => {
+            Value::Object(message(bytes, tables::message(of), depth + 1)?)
+        }
         (Type::Time, Wire::Bytes(bytes)) => return time(bytes, false),
         (Type::MicroTime, Wire::Bytes(bytes)) => return time(bytes, true),
         (Type::Json, Wire::Bytes(bytes)) => return raw_json(bytes).map(Some),
@@ -152,7 +162,11 @@ fn value(wire: Wire<'_>, ty: Type, depth: usize) -> Result<Option<Value>> {
             }
             Value::Array(items)
         }
-        _ => return Err(malformed("a field has another wire type than its message declares")),
+        _ => {
+            return Err(malformed(
+                "a field has another wire type than its message declares",
+            ));
+        }
     }))
 }
 
@@ -172,7 +186,11 @@ fn time(bytes: &[u8], micros: bool) -> Result<Option<Value>> {
     }
     let time = jiff::Timestamp::new(seconds, if micros { nanos } else { 0 })
         .map_err(|error| malformed(format!("a time is out of range: {error}")))?;
-    let format = if micros { "%Y-%m-%dT%H:%M:%S.%6fZ" } else { "%Y-%m-%dT%H:%M:%SZ" };
+    let format = if micros {
+        "%Y-%m-%dT%H:%M:%S.%6fZ"
+    } else {
+        "%Y-%m-%dT%H:%M:%SZ"
+    };
     Ok(Some(json!(time.strftime(format).to_string())))
 }
 
@@ -241,7 +259,10 @@ impl<'b> Reader<'b> {
     fn varint(&mut self) -> Result<u64> {
         let mut number = 0_u64;
         for shift in (0..64).step_by(7) {
-            let (first, rest) = self.0.split_first().ok_or_else(|| malformed("a number is cut short"))?;
+            let (first, rest) = self
+                .0
+                .split_first()
+                .ok_or_else(|| malformed("a number is cut short"))?;
             self.0 = rest;
             number |= u64::from(first & 0x7f) << shift;
             if first & 0x80 == 0 {

@@ -85,7 +85,7 @@ static KINDS: [Kind; 29] = kinds! {
 };
 
 /// The compiled schema of a built-in kind.
-pub fn builtin(group: &str, version: &str, kind: &str) -> Option<&'static Structural> {
+pub(crate) fn builtin(group: &str, version: &str, kind: &str) -> Option<&'static Structural> {
     let entry = find(group, version, kind)?;
     Some(entry.compiled.get_or_init(|| {
         let definitions = entry.definitions.get_or_init(entry.generate);
@@ -99,7 +99,9 @@ pub(crate) fn builtin_definitions(group: &str, version: &str, kind: &str) -> Opt
 }
 
 fn find(group: &str, version: &str, kind: &str) -> Option<&'static Kind> {
-    KINDS.iter().find(|entry| entry.group == group && entry.version == version && entry.kind == kind)
+    KINDS
+        .iter()
+        .find(|entry| entry.group == group && entry.version == version && entry.kind == kind)
 }
 
 /// The schema of `metadata`.
@@ -143,7 +145,10 @@ fn generate<T: JsonSchema>() -> Definitions {
     for (name, schema) in &mut schemas {
         mend(name, schema);
     }
-    Definitions { root: T::schema_name().into_owned(), schemas }
+    Definitions {
+        root: T::schema_name().into_owned(),
+        schemas,
+    }
 }
 
 /// Adds what the generated schemas leave out, and takes away what they claim too much.
@@ -170,9 +175,13 @@ fn mend(name: &str, schema: &mut Value) {
     {
         object.insert("x-kubernetes-map-type".to_owned(), json!("atomic"));
     }
-    let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) else { return };
+    let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) else {
+        return;
+    };
     for (_, field, keywords) in FIELDS.iter().filter(|(owner, ..)| *owner == short) {
-        let Some(property) = properties.get_mut(*field).and_then(Value::as_object_mut) else { continue };
+        let Some(property) = properties.get_mut(*field).and_then(Value::as_object_mut) else {
+            continue;
+        };
         match keywords {
             Merge::Map { keys, patch } => {
                 property.insert("x-kubernetes-list-type".to_owned(), json!("map"));
@@ -232,7 +241,10 @@ const ATOMIC_TYPES: &[&str] = &[
 /// How a field merges.
 enum Merge {
     /// A list whose items are told apart by keys; the first is a strategic patch's merge key.
-    Map { keys: &'static [&'static str], patch: &'static str },
+    Map {
+        keys: &'static [&'static str],
+        patch: &'static str,
+    },
     /// A list that a strategic patch merges by this key, and server-side apply replaces.
     PatchOnly(&'static str),
     /// A list of scalars, each of which stands for itself.
@@ -268,10 +280,28 @@ static FIELDS: &[(&str, &str, Merge)] = &[
     ("PodSpec", "ephemeralContainers", map(&["name"])),
     ("PodSpec", "imagePullSecrets", map(&["name"])),
     ("PodSpec", "hostAliases", map(&["ip"])),
-    ("PodSpec", "topologySpreadConstraints", map(&["topologyKey", "whenUnsatisfiable"])),
-    ("PodSpec", "resourceClaims", Merge::Map { keys: &["name"], patch: "merge,retainKeys" }),
+    (
+        "PodSpec",
+        "topologySpreadConstraints",
+        map(&["topologyKey", "whenUnsatisfiable"]),
+    ),
+    (
+        "PodSpec",
+        "resourceClaims",
+        Merge::Map {
+            keys: &["name"],
+            patch: "merge,retainKeys",
+        },
+    ),
     ("PodSpec", "schedulingGates", map(&["name"])),
-    ("PodSpec", "volumes", Merge::Map { keys: &["name"], patch: "merge,retainKeys" }),
+    (
+        "PodSpec",
+        "volumes",
+        Merge::Map {
+            keys: &["name"],
+            patch: "merge,retainKeys",
+        },
+    ),
     ("PodSpec", "nodeSelector", Merge::AtomicMap),
     ("PodStatus", "conditions", map(&["type"])),
     ("PodStatus", "podIPs", map(&["ip"])),
@@ -331,7 +361,10 @@ mod tests {
             assert!(named, "{owner}.{field}");
         }
         for short in ATOMIC_TYPES {
-            assert!(all.keys().any(|name| name.rsplit('.').next() == Some(short)), "{short}");
+            assert!(
+                all.keys().any(|name| name.rsplit('.').next() == Some(short)),
+                "{short}"
+            );
         }
     }
 }

@@ -62,7 +62,13 @@ pub(super) fn trusted(name: &str, definitions: &Map<String, Value>) -> Arc<Node>
 
 impl<'a> Compiler<'a> {
     fn new(definitions: Option<&'a Map<String, Value>>) -> Self {
-        Self { errors: Vec::new(), definitions, resolved: HashMap::new(), resolving: Vec::new(), nodes: 0 }
+        Self {
+            errors: Vec::new(),
+            definitions,
+            resolved: HashMap::new(),
+            resolving: Vec::new(),
+            nodes: 0,
+        }
     }
 
     fn is_custom(&self) -> bool {
@@ -101,11 +107,18 @@ impl<'a> Compiler<'a> {
     fn node(&mut self, schema: &'a Value, path: &str, level: Level, depth: usize) -> Node {
         self.nodes += 1;
         if depth > MAX_DEPTH || self.nodes > MAX_NODES {
-            self.errors.push(FieldError::forbidden(path, "the schema is nested too deeply or is too big"));
+            self.errors.push(FieldError::forbidden(
+                path,
+                "the schema is nested too deeply or is too big",
+            ));
             return Node::default();
         }
         let Some(object) = schema.as_object() else {
-            self.errors.push(FieldError::invalid(path, schema.clone(), "must be a schema, that is an object"));
+            self.errors.push(FieldError::invalid(
+                path,
+                schema.clone(),
+                "must be a schema, that is an object",
+            ));
             return Node::default();
         };
         let mut node = Node {
@@ -141,7 +154,8 @@ impl<'a> Compiler<'a> {
             || node.checks.all_of.iter().any(|branch| branch.has_rules)
             || matches!(&node.additional, Additional::Node(child) if child.has_rules);
         if let (true, Some(default)) = (self.is_custom(), &node.default) {
-            self.errors.extend(validate::values(&node, default, &join(path, "default")));
+            self.errors
+                .extend(validate::values(&node, default, &join(path, "default")));
         }
         node
     }
@@ -152,18 +166,25 @@ impl<'a> Compiler<'a> {
             Some(Value::String(name)) if name.is_empty() => return None,
             Some(Value::String(name)) => name.as_str(),
             // JSON Schema's `["string", "null"]`, which generated definitions may use.
-            Some(Value::Array(names)) if !self.is_custom() => {
-                names.iter().filter_map(Value::as_str).find(|name| *name != "null").unwrap_or_default()
-            }
+            Some(Value::Array(names)) if !self.is_custom() => names
+                .iter()
+                .filter_map(Value::as_str)
+                .find(|name| *name != "null")
+                .unwrap_or_default(),
             Some(other) => {
-                self.errors.push(FieldError::invalid(join(path, "type"), other.clone(), "must be a string"));
+                self.errors.push(FieldError::invalid(
+                    join(path, "type"),
+                    other.clone(),
+                    "must be a string",
+                ));
                 return None;
             }
         };
         let ty = Type::parse(name);
         if ty.is_none() {
             let known = ["array", "boolean", "integer", "number", "object", "string"];
-            self.errors.push(FieldError::not_supported(join(path, "type"), name, known));
+            self.errors
+                .push(FieldError::not_supported(join(path, "type"), name, known));
         }
         ty
     }
@@ -212,8 +233,10 @@ impl<'a> Compiler<'a> {
             None => return Additional::None,
             Some(Value::Bool(false)) => {
                 if self.is_custom() {
-                    self.errors
-                        .push(FieldError::forbidden(at, "additionalProperties cannot be set to false"));
+                    self.errors.push(FieldError::forbidden(
+                        at,
+                        "additionalProperties cannot be set to false",
+                    ));
                 }
                 return Additional::None;
             }
@@ -222,7 +245,8 @@ impl<'a> Compiler<'a> {
         };
         if self.is_custom() {
             if level == Level::Root {
-                self.errors.push(FieldError::forbidden(at.clone(), "must not be used at the root"));
+                self.errors
+                    .push(FieldError::forbidden(at.clone(), "must not be used at the root"));
             }
             if !properties(object).is_empty() {
                 self.errors.push(FieldError::forbidden(
@@ -238,23 +262,29 @@ impl<'a> Compiler<'a> {
     }
 
     fn checks(&mut self, object: &Map<String, Value>, path: &str) -> Checks {
-        let pattern = text(object, "pattern").filter(|pattern| !pattern.is_empty()).and_then(|source| {
-            match pattern::compile(source) {
+        let pattern = text(object, "pattern")
+            .filter(|pattern| !pattern.is_empty())
+            .and_then(|source| match pattern::compile(source) {
                 Ok(regex) => Some((source.to_owned(), regex)),
                 Err(reason) => {
                     let detail = format!("must be a valid regular expression, but isn't: {reason}");
-                    self.errors.push(FieldError::invalid(join(path, "pattern"), source, detail));
+                    self.errors
+                        .push(FieldError::invalid(join(path, "pattern"), source, detail));
                     None
                 }
-            }
-        });
+            });
         let unique_items = flag(object, "uniqueItems");
         if unique_items && self.is_custom() {
             let detail = "uniqueItems cannot be set to true since the runtime complexity becomes quadratic";
-            self.errors.push(FieldError::forbidden(join(path, "uniqueItems"), detail));
+            self.errors
+                .push(FieldError::forbidden(join(path, "uniqueItems"), detail));
         }
         Checks {
-            allowed: object.get("enum").and_then(Value::as_array).cloned().unwrap_or_default(),
+            allowed: object
+                .get("enum")
+                .and_then(Value::as_array)
+                .cloned()
+                .unwrap_or_default(),
             pattern,
             format: text(object, "format").and_then(Format::parse),
             minimum: number(object, "minimum"),
@@ -295,7 +325,10 @@ impl<'a> Compiler<'a> {
     fn branch(&mut self, schema: &'a Value, path: &str, depth: usize) -> Node {
         self.nodes += 1;
         if depth > MAX_DEPTH || self.nodes > MAX_NODES {
-            self.errors.push(FieldError::forbidden(path, "the schema is nested too deeply or is too big"));
+            self.errors.push(FieldError::forbidden(
+                path,
+                "the schema is nested too deeply or is too big",
+            ));
             return Node::default();
         }
         if let (Some(_), Some(_)) = (schema.get("$ref"), self.definitions) {
@@ -303,7 +336,11 @@ impl<'a> Compiler<'a> {
             return Node::open();
         }
         let Some(object) = schema.as_object() else {
-            self.errors.push(FieldError::invalid(path, schema.clone(), "must be a schema, that is an object"));
+            self.errors.push(FieldError::invalid(
+                path,
+                schema.clone(),
+                "must be a schema, that is an object",
+            ));
             return Node::default();
         };
         let mut node = Node {
@@ -353,7 +390,8 @@ impl<'a> Compiler<'a> {
 
     fn structural_rules(&mut self, object: &Map<String, Value>, node: &Node, path: &str, level: Level) {
         if object.contains_key("$ref") {
-            self.errors.push(FieldError::forbidden(join(path, "$ref"), "$ref is not supported"));
+            self.errors
+                .push(FieldError::forbidden(join(path, "$ref"), "$ref is not supported"));
         }
         let type_path = join(path, "type");
         match (node.ty, level) {
@@ -363,31 +401,40 @@ impl<'a> Compiler<'a> {
             }
             (Some(ty), _) if node.embedded && ty != Type::Object => {
                 let detail = "must be object if x-kubernetes-embedded-resource is true";
-                self.errors.push(FieldError::invalid(type_path, ty.name(), detail));
+                self.errors
+                    .push(FieldError::invalid(type_path, ty.name(), detail));
             }
-            (None, level) if !node.int_or_string && !node.preserve_unknown => {
-                // A type that was given but is unknown has been reported already.
-                if text(object, "type").unwrap_or_default().is_empty() {
-                    let detail = match level {
-                        Level::Root => "must not be empty at the root",
-                        Level::Item => "must not be empty for specified array items",
-                        Level::Field => "must not be empty for specified object fields",
-                    };
-                    self.errors.push(FieldError::required(type_path, detail));
-                }
+            // A type that was given but is unknown has been reported already.
+            (None, level)
+                if !node.int_or_string
+                    && !node.preserve_unknown
+                    && text(object, "type").unwrap_or_default().is_empty() =>
+            {
+                let detail = match level {
+                    Level::Root => "must not be empty at the root",
+                    Level::Item => "must not be empty for specified array items",
+                    Level::Field => "must not be empty for specified object fields",
+                };
+                self.errors.push(FieldError::required(type_path, detail));
             }
             (Some(ty), Level::Root) if ty != Type::Object => {
-                self.errors.push(FieldError::invalid(type_path, ty.name(), "must be object at the root"));
+                self.errors.push(FieldError::invalid(
+                    type_path,
+                    ty.name(),
+                    "must be object at the root",
+                ));
             }
             (Some(Type::Array), _) if node.items.is_none() => {
-                self.errors.push(FieldError::required(join(path, "items"), "must be specified"));
+                self.errors
+                    .push(FieldError::required(join(path, "items"), "must be specified"));
             }
             _ => {}
         }
         if node.embedded && !node.preserve_unknown && node.properties.is_empty() {
             let detail = "must not be empty if x-kubernetes-embedded-resource is true without \
                           x-kubernetes-preserve-unknown-fields";
-            self.errors.push(FieldError::required(join(path, "properties"), detail));
+            self.errors
+                .push(FieldError::required(join(path, "properties"), detail));
         }
         if node.int_or_string && (node.preserve_unknown || node.embedded) {
             let keyword = match node.preserve_unknown {
@@ -395,11 +442,13 @@ impl<'a> Compiler<'a> {
                 false => "x-kubernetes-embedded-resource",
             };
             let detail = "must be false if x-kubernetes-int-or-string is true";
-            self.errors.push(FieldError::invalid(join(path, keyword), true, detail));
+            self.errors
+                .push(FieldError::invalid(join(path, keyword), true, detail));
         }
         if object.get("x-kubernetes-preserve-unknown-fields") == Some(&Value::Bool(false)) {
             let at = join(path, "x-kubernetes-preserve-unknown-fields");
-            self.errors.push(FieldError::invalid(at, false, "must be true or undefined"));
+            self.errors
+                .push(FieldError::invalid(at, false, "must be true or undefined"));
         }
         if level == Level::Root {
             self.root_rules(object, path);
@@ -410,21 +459,30 @@ impl<'a> Compiler<'a> {
     fn root_rules(&mut self, object: &Map<String, Value>, path: &str) {
         let fields = properties(object);
         for name in ["apiVersion", "kind"] {
-            if let Some(ty) = fields.get(name).map(|field| field.get("type").cloned().unwrap_or_default())
+            if let Some(ty) = fields
+                .get(name)
+                .map(|field| field.get("type").cloned().unwrap_or_default())
                 && ty != "string"
             {
                 let at = format!("{}[{name}].type", join(path, "properties"));
                 self.errors.push(FieldError::invalid(at, ty, "must be string"));
             }
         }
-        let Some(metadata) = fields.get("metadata").and_then(Value::as_object) else { return };
+        let Some(metadata) = fields.get("metadata").and_then(Value::as_object) else {
+            return;
+        };
         let at = format!("{}[metadata]", join(path, "properties"));
         if metadata.get("type").is_none_or(|ty| ty != "object") {
             let ty = metadata.get("type").cloned().unwrap_or_default();
-            self.errors.push(FieldError::invalid(format!("{at}.type"), ty, "must be object"));
+            self.errors
+                .push(FieldError::invalid(format!("{at}.type"), ty, "must be object"));
         }
-        let narrows_names_only = properties(metadata).keys().all(|k| k == "name" || k == "generateName")
-            && metadata.keys().all(|k| matches!(k.as_str(), "type" | "properties" | "description" | "required"));
+        let narrows_names_only = properties(metadata)
+            .keys()
+            .all(|k| k == "name" || k == "generateName")
+            && metadata
+                .keys()
+                .all(|k| matches!(k.as_str(), "type" | "properties" | "description" | "required"));
         if !narrows_names_only {
             let detail = "must not specify anything other than name and generateName, but metadata is \
                           implicitly specified";
@@ -436,19 +494,22 @@ impl<'a> Compiler<'a> {
         if object.contains_key("x-kubernetes-list-type") && node.ty != Some(Type::Array) {
             let ty = node.ty.map(Type::name).unwrap_or_default();
             let detail = "must be array if x-kubernetes-list-type is specified";
-            self.errors.push(FieldError::invalid(join(path, "type"), ty, detail));
+            self.errors
+                .push(FieldError::invalid(join(path, "type"), ty, detail));
         }
         if object.contains_key("x-kubernetes-map-type") && node.ty != Some(Type::Object) {
             let ty = node.ty.map(Type::name).unwrap_or_default();
             let detail = "must be object if x-kubernetes-map-type is specified";
-            self.errors.push(FieldError::invalid(join(path, "type"), ty, detail));
+            self.errors
+                .push(FieldError::invalid(join(path, "type"), ty, detail));
         }
         let keys_path = join(path, "x-kubernetes-list-map-keys");
         if node.list_type != ListType::Map {
             if !node.list_map_keys.is_empty() {
                 let detail = "must be map if x-kubernetes-list-map-keys is non-empty";
                 let at = join(path, "x-kubernetes-list-type");
-                self.errors.push(FieldError::new(at, FieldErrorKind::Invalid, "", detail));
+                self.errors
+                    .push(FieldError::new(at, FieldErrorKind::Invalid, "", detail));
             }
             return;
         }
@@ -460,23 +521,27 @@ impl<'a> Compiler<'a> {
         if items.ty != Some(Type::Object) {
             let ty = items.ty.map(Type::name).unwrap_or_default();
             let detail = "must be object if parent array's x-kubernetes-list-type is map";
-            self.errors.push(FieldError::invalid(join(path, "items.type"), ty, detail));
+            self.errors
+                .push(FieldError::invalid(join(path, "items.type"), ty, detail));
         }
         for key in &node.list_map_keys {
             let Some(property) = items.properties.get(key) else {
                 let detail = "entries must all be names of item properties";
-                self.errors.push(FieldError::invalid(keys_path.clone(), key.as_str(), detail));
+                self.errors
+                    .push(FieldError::invalid(keys_path.clone(), key.as_str(), detail));
                 continue;
             };
             let at = format!("{}[{key}]", join(path, "items.properties"));
             if property.nullable {
                 let detail = "this property is in x-kubernetes-list-map-keys, so it cannot be nullable";
-                self.errors.push(FieldError::forbidden(format!("{at}.nullable"), detail));
+                self.errors
+                    .push(FieldError::forbidden(format!("{at}.nullable"), detail));
             }
             if property.default.is_none() && !items.checks.required.contains(key) {
                 let detail = "this property is in x-kubernetes-list-map-keys, so it must have a default or \
                               be a required property";
-                self.errors.push(FieldError::required(format!("{at}.default"), detail));
+                self.errors
+                    .push(FieldError::required(format!("{at}.default"), detail));
             }
         }
     }
@@ -529,7 +594,10 @@ impl<'a> Compiler<'a> {
             let inner = format!("{at}.properties[{name}]");
             if name == "metadata" {
                 let path = join(around_path, &inner);
-                self.errors.push(FieldError::forbidden(path, "must not be specified in a nested context"));
+                self.errors.push(FieldError::forbidden(
+                    path,
+                    "must not be specified in a nested context",
+                ));
             }
             let defined = properties(around).get(name).and_then(Value::as_object);
             if defined.is_none() {
@@ -538,16 +606,34 @@ impl<'a> Compiler<'a> {
                 self.errors.push(FieldError::required(path, detail));
             }
             // Fields of fields are looked for where they would be defined; the path stays the outer one.
-            self.branch_rules(property, defined.unwrap_or(&empty), around_path, &inner, false, depth + 1);
+            self.branch_rules(
+                property,
+                defined.unwrap_or(&empty),
+                around_path,
+                &inner,
+                false,
+                depth + 1,
+            );
         }
         if let Some(items) = object.get("items") {
             let defined = around.get("items").and_then(Value::as_object);
             if defined.is_none() {
-                let detail = format!("because it is defined in {}", join(around_path, &format!("{at}.items")));
-                self.errors.push(FieldError::required(join(around_path, "items"), detail));
+                let detail = format!(
+                    "because it is defined in {}",
+                    join(around_path, &format!("{at}.items"))
+                );
+                self.errors
+                    .push(FieldError::required(join(around_path, "items"), detail));
             }
             let inner = format!("{at}.items");
-            self.branch_rules(items, defined.unwrap_or(&empty), around_path, &inner, false, depth + 1);
+            self.branch_rules(
+                items,
+                defined.unwrap_or(&empty),
+                around_path,
+                &inner,
+                false,
+                depth + 1,
+            );
         }
         for keyword in ["allOf", "anyOf", "oneOf"] {
             if keyword == "anyOf" && skip_any_of {
@@ -571,7 +657,10 @@ const FORBIDDEN_IN_BRANCHES: &[(&str, &str)] = &[
     ("title", "must be empty to be structural"),
     ("description", "must be empty to be structural"),
     ("nullable", "must be false to be structural"),
-    ("x-kubernetes-preserve-unknown-fields", "must be false to be structural"),
+    (
+        "x-kubernetes-preserve-unknown-fields",
+        "must be false to be structural",
+    ),
     ("x-kubernetes-embedded-resource", "must be false to be structural"),
     ("x-kubernetes-int-or-string", "must be false to be structural"),
     ("x-kubernetes-list-map-keys", "must be empty to be structural"),
@@ -582,7 +671,9 @@ const FORBIDDEN_IN_BRANCHES: &[(&str, &str)] = &[
 
 /// A reference site may say how its list or map merges and what its default is; those overrule the target.
 fn with_site_keywords(node: Arc<Node>, site: &Value) -> Arc<Node> {
-    let atomic = site.get("x-kubernetes-map-type").is_some_and(|kind| kind == "atomic");
+    let atomic = site
+        .get("x-kubernetes-map-type")
+        .is_some_and(|kind| kind == "atomic");
     let default = site.get("default").filter(|value| !value.is_null());
     if (!atomic || node.atomic_map) && default.is_none() {
         return node;
@@ -601,14 +692,18 @@ fn with_site_keywords(node: Arc<Node>, site: &Value) -> Arc<Node> {
             Additional::Any => Additional::Any,
             Additional::Node(child) => Additional::Node(Arc::clone(child)),
         },
-        checks: Checks { required: node.checks.required.clone(), ..Checks::default() },
+        checks: Checks {
+            required: node.checks.required.clone(),
+            ..Checks::default()
+        },
         ..Node::default()
     })
 }
 
 fn is_int_or_string(branches: &[Value]) -> bool {
     let only = |branch: &Value, ty: &str| {
-        branch.as_object().is_some_and(|object| object.len() == 1) && branch.get("type").is_some_and(|t| t == ty)
+        branch.as_object().is_some_and(|object| object.len() == 1)
+            && branch.get("type").is_some_and(|t| t == ty)
     };
     matches!(branches, [first, second] if only(first, "integer") && only(second, "string"))
 }
@@ -626,22 +721,37 @@ fn number(object: &Map<String, Value>, key: &str) -> Option<f64> {
 }
 
 fn count(object: &Map<String, Value>, key: &str) -> Option<u64> {
-    number(object, key).filter(|count| *count >= 0.0).map(|count| count as u64)
+    number(object, key)
+        .filter(|count| *count >= 0.0)
+        .map(|count| count as u64)
 }
 
 fn strings(object: &Map<String, Value>, key: &str) -> Vec<String> {
-    array(object, key).iter().filter_map(Value::as_str).map(str::to_owned).collect()
+    array(object, key)
+        .iter()
+        .filter_map(Value::as_str)
+        .map(str::to_owned)
+        .collect()
 }
 
 fn array<'v>(object: &'v Map<String, Value>, key: &str) -> &'v [Value] {
-    object.get(key).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    object
+        .get(key)
+        .and_then(Value::as_array)
+        .map_or(&[], Vec::as_slice)
 }
 
 fn array_of<'v>(value: &'v Value, key: &str) -> &'v [Value] {
-    value.get(key).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    value
+        .get(key)
+        .and_then(Value::as_array)
+        .map_or(&[], Vec::as_slice)
 }
 
 fn properties(object: &Map<String, Value>) -> &Map<String, Value> {
     static EMPTY: std::sync::LazyLock<Map<String, Value>> = std::sync::LazyLock::new(Map::new);
-    object.get("properties").and_then(Value::as_object).unwrap_or(&EMPTY)
+    object
+        .get("properties")
+        .and_then(Value::as_object)
+        .unwrap_or(&EMPTY)
 }

@@ -10,7 +10,9 @@ pub(super) fn apply(node: &Node, value: &mut Value) {
     match value {
         Value::Object(fields) => {
             for (name, property) in &node.properties {
-                let Some(default) = &property.default else { continue };
+                let Some(default) = &property.default else {
+                    continue;
+                };
                 let absent = match fields.get(name) {
                     None => true,
                     Some(value) => value.is_null() && !property.nullable,
@@ -25,7 +27,8 @@ pub(super) fn apply(node: &Node, value: &mut Value) {
             };
             for (name, field) in fields.iter_mut() {
                 if let Some(child) = node.properties.get(name).or(additional) {
-                    if field.is_null() && !child.nullable
+                    if field.is_null()
+                        && !child.nullable
                         && let Some(default) = &child.default
                     {
                         *field = default.clone();

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 /// What is wrong with a field; decides the first words of the message and the `reason` of a status cause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FieldErrorKind {
+pub(crate) enum FieldErrorKind {
     /// A value that must be present is absent or empty.
     Required,
     /// The value is malformed or out of bounds.
@@ -23,15 +23,11 @@ pub enum FieldErrorKind {
     Forbidden,
     /// A value that must be unique occurs twice.
     Duplicate,
-    /// A value that refers to something absent.
-    NotFound,
-    /// The server could not decide.
-    Internal,
 }
 
 impl FieldErrorKind {
     /// The machine-readable `reason` that goes into `status.details.causes`.
-    pub fn reason(self) -> &'static str {
+    pub(crate) fn reason(self) -> &'static str {
         match self {
             Self::Required => "FieldValueRequired",
             Self::Invalid => "FieldValueInvalid",
@@ -41,8 +37,6 @@ impl FieldErrorKind {
             Self::TooMany => "FieldValueTooMany",
             Self::Forbidden => "FieldValueForbidden",
             Self::Duplicate => "FieldValueDuplicate",
-            Self::NotFound => "FieldValueNotFound",
-            Self::Internal => "InternalError",
         }
     }
 
@@ -55,58 +49,65 @@ impl FieldErrorKind {
             Self::TooMany => "Too many",
             Self::Forbidden => "Forbidden",
             Self::Duplicate => "Duplicate value",
-            Self::NotFound => "Not found",
-            Self::Internal => "Internal error",
         }
     }
 
     /// Kubernetes leaves the value out where it is absent, secret by nature or too big to print.
     fn prints_value(self) -> bool {
-        !matches!(self, Self::Required | Self::Forbidden | Self::TooLong | Self::Internal)
+        !matches!(self, Self::Required | Self::Forbidden | Self::TooLong)
     }
 }
 
 /// One thing wrong with one field of an object.
 #[derive(Clone, Debug, PartialEq)]
-pub struct FieldError {
+pub(crate) struct FieldError {
     /// Where: `spec.containers[0].name`; `<nil>` stands for the object as a whole.
-    pub path: String,
+    pub(crate) path: String,
     /// What kind of wrong.
-    pub kind: FieldErrorKind,
+    pub(crate) kind: FieldErrorKind,
     /// The offending value.
-    pub value: Value,
+    pub(crate) value: Value,
     /// What would be right.
-    pub detail: String,
+    pub(crate) detail: String,
 }
 
 impl FieldError {
     /// An error of any kind.
-    pub fn new(
+    pub(crate) fn new(
         path: impl Into<String>,
         kind: FieldErrorKind,
         value: impl Into<Value>,
         detail: impl Into<String>,
     ) -> Self {
-        Self { path: path.into(), kind, value: value.into(), detail: detail.into() }
+        Self {
+            path: path.into(),
+            kind,
+            value: value.into(),
+            detail: detail.into(),
+        }
     }
 
     /// A malformed value.
-    pub fn invalid(path: impl Into<String>, value: impl Into<Value>, detail: impl Into<String>) -> Self {
+    pub(crate) fn invalid(
+        path: impl Into<String>,
+        value: impl Into<Value>,
+        detail: impl Into<String>,
+    ) -> Self {
         Self::new(path, FieldErrorKind::Invalid, value, detail)
     }
 
     /// A missing value.
-    pub fn required(path: impl Into<String>, detail: impl Into<String>) -> Self {
+    pub(crate) fn required(path: impl Into<String>, detail: impl Into<String>) -> Self {
         Self::new(path, FieldErrorKind::Required, Value::Null, detail)
     }
 
     /// A value that may not be set.
-    pub fn forbidden(path: impl Into<String>, detail: impl Into<String>) -> Self {
+    pub(crate) fn forbidden(path: impl Into<String>, detail: impl Into<String>) -> Self {
         Self::new(path, FieldErrorKind::Forbidden, Value::Null, detail)
     }
 
     /// A value outside an enumeration.
-    pub fn not_supported<'a>(
+    pub(crate) fn not_supported<'a>(
         path: impl Into<String>,
         value: impl Into<Value>,
         supported: impl IntoIterator<Item = &'a str>,
@@ -121,13 +122,13 @@ impl FieldError {
 
     /// The same error seen from an enclosing object: `prefix` is put before the path.
     #[must_use]
-    pub fn within(mut self, prefix: &str) -> Self {
+    pub(crate) fn within(mut self, prefix: &str) -> Self {
         self.path = join(prefix, &self.path);
         self
     }
 
     /// The message without the path, as it goes into `status.details.causes[].message`.
-    pub fn body(&self) -> String {
+    pub(crate) fn body(&self) -> String {
         let mut text = self.kind.title().to_owned();
         if self.kind.prints_value() {
             text.push_str(": ");
@@ -180,8 +181,14 @@ mod tests {
     #[rstest]
     #[case(FieldError::required("spec.x", ""), "spec.x: Required value")]
     #[case(FieldError::required("spec.x", "set it"), "spec.x: Required value: set it")]
-    #[case(FieldError::invalid("spec.source", "a", "no"), "spec.source: Invalid value: \"a\": no")]
-    #[case(FieldError::invalid("<nil>", Value::Null, "no"), "<nil>: Invalid value: \"null\": no")]
+    #[case(
+        FieldError::invalid("spec.source", "a", "no"),
+        "spec.source: Invalid value: \"a\": no"
+    )]
+    #[case(
+        FieldError::invalid("<nil>", Value::Null, "no"),
+        "<nil>: Invalid value: \"null\": no"
+    )]
     #[case(FieldError::invalid("n", json!(3), "no"), "n: Invalid value: 3: no")]
     #[case(
         FieldError::not_supported("spec.mode", "a", ["b", "c"]),
@@ -198,7 +205,10 @@ mod tests {
 
     #[test]
     fn within_joins_paths() {
-        assert_eq!(FieldError::required("[0].a", "").within("spec.l").path, "spec.l[0].a");
+        assert_eq!(
+            FieldError::required("[0].a", "").within("spec.l").path,
+            "spec.l[0].a"
+        );
         assert_eq!(FieldError::required("a", "").within("spec").path, "spec.a");
     }
 }

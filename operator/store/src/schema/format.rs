@@ -67,9 +67,9 @@ impl Format {
     /// Whether a value is of this format; values of a type that the format does not speak of are.
     pub(crate) fn accepts(self, value: &Value) -> bool {
         match (self, value) {
-            (Self::Int32, Value::Number(_)) => {
-                value.as_f64().is_some_and(|n| n >= f64::from(i32::MIN) && n <= f64::from(i32::MAX))
-            }
+            (Self::Int32, Value::Number(_)) => value
+                .as_f64()
+                .is_some_and(|n| n >= f64::from(i32::MIN) && n <= f64::from(i32::MAX)),
             (Self::Int64, Value::Number(number)) => number.is_i64() || !number.is_u64(),
             (Self::Int32 | Self::Int64, _) => true,
             (_, Value::String(text)) => self.accepts_text(text),
@@ -97,7 +97,9 @@ impl Format {
 }
 
 fn is_email(text: &str) -> bool {
-    let Some((name, host)) = text.rsplit_once('@') else { return false };
+    let Some((name, host)) = text.rsplit_once('@') else {
+        return false;
+    };
     !name.is_empty() && !name.contains(char::is_whitespace) && is_hostname(host)
 }
 
@@ -112,7 +114,9 @@ fn is_hostname(text: &str) -> bool {
 }
 
 fn is_cidr(text: &str) -> bool {
-    let Some((address, length)) = text.split_once('/') else { return false };
+    let Some((address, length)) = text.split_once('/') else {
+        return false;
+    };
     match (address.parse::<IpAddr>(), length.parse::<u8>()) {
         (Ok(IpAddr::V4(_)), Ok(bits)) => bits <= 32,
         (Ok(IpAddr::V6(_)), Ok(bits)) => bits <= 128,
@@ -124,7 +128,9 @@ fn is_mac(text: &str) -> bool {
     let separator = if text.contains('-') { '-' } else { ':' };
     let groups: Vec<&str> = text.split(separator).collect();
     matches!(groups.len(), 6 | 8 | 20)
-        && groups.iter().all(|group| group.len() == 2 && group.bytes().all(|b| b.is_ascii_hexdigit()))
+        && groups
+            .iter()
+            .all(|group| group.len() == 2 && group.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
 /// The nanoseconds of a duration as Go writes it (`1h30m`), or with the words that Kubernetes' schemas
@@ -143,7 +149,9 @@ pub(crate) fn parse_duration(text: &str) -> Option<i64> {
     let mut total = 0_f64;
     while !rest.trim_start().is_empty() {
         rest = rest.trim_start();
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
+        let digits = rest
+            .find(|c: char| !c.is_ascii_digit() && c != '.')
+            .unwrap_or(rest.len());
         let amount: f64 = rest[..digits].parse().ok()?;
         rest = rest[digits..].trim_start();
         let letters = rest.find(|c: char| !c.is_alphabetic()).unwrap_or(rest.len());

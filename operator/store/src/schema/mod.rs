@@ -21,16 +21,16 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-pub use builtin::builtin;
+pub(crate) use builtin::builtin;
 pub(crate) use builtin::{builtin_definitions, meta_definitions, object_meta, object_meta_definitions};
-pub use error::{FieldError, FieldErrorKind};
-pub(crate) use node::{ListType, Node};
+pub(crate) use error::{FieldError, FieldErrorKind};
 use node::Type;
+pub(crate) use node::{ListType, Node};
 pub(crate) use validate::canonical;
 
 /// A compiled schema of a kind.
 #[derive(Debug)]
-pub struct Structural {
+pub(crate) struct Structural {
     root: Arc<Node>,
 }
 
@@ -39,20 +39,31 @@ impl Structural {
     ///
     /// The paths of the errors are relative to the schema: `properties[spec].type`. They include everything
     /// that is wrong with a `x-kubernetes-validations` rule, so that no rule can fail to compile later.
-    pub fn compile(schema: &Value) -> Result<Self, Vec<FieldError>> {
+    pub(crate) fn compile(schema: &Value) -> Result<Self, Vec<FieldError>> {
         let mut root = compile::custom(schema)?;
         // Whatever the schema says of metadata narrows the names only; the rest is Kubernetes' own.
         let narrowed = root.properties.insert("metadata".to_owned(), object_meta());
         if let Some(narrowed) = narrowed
             && (!narrowed.properties.is_empty() || !narrowed.checks.required.is_empty())
         {
-            let narrowed = Node { preserve_unknown: true, ..Arc::try_unwrap(narrowed).unwrap_or_default() };
-            let mut names = Node { preserve_unknown: true, ..Node::default() };
+            let narrowed = Node {
+                preserve_unknown: true,
+                ..Arc::try_unwrap(narrowed).unwrap_or_default()
+            };
+            let mut names = Node {
+                preserve_unknown: true,
+                ..Node::default()
+            };
             names.properties.insert("metadata".to_owned(), Arc::new(narrowed));
             root.checks.all_of.push(names);
         }
         for name in ["apiVersion", "kind"] {
-            let text = || Arc::new(Node { ty: Some(Type::String), ..Node::default() });
+            let text = || {
+                Arc::new(Node {
+                    ty: Some(Type::String),
+                    ..Node::default()
+                })
+            };
             root.properties.entry(name.to_owned()).or_insert_with(text);
         }
         Ok(Self { root: Arc::new(root) })
@@ -64,14 +75,14 @@ impl Structural {
     }
 
     /// Fills in the defaults, as far down as objects are present.
-    pub fn default_values(&self, object: &mut Value) {
+    pub(crate) fn default_values(&self, object: &mut Value) {
         defaults::apply(&self.root, object);
     }
 
     /// Drops what the schema does not know and returns where it was, in the order of the object:
     /// `spec.foo`, `spec.list[2].bar`. `apiVersion`, `kind` and the known fields of `metadata` always stay.
     #[must_use = "strict field validation refuses an object that has unknown fields"]
-    pub fn prune(&self, object: &mut Value) -> Vec<String> {
+    pub(crate) fn prune(&self, object: &mut Value) -> Vec<String> {
         let mut dropped = Vec::new();
         prune::apply(&self.root, object, true, "", &mut dropped);
         dropped
@@ -81,7 +92,7 @@ impl Structural {
     /// was wrong before and has not been touched does not stop a change elsewhere. Rules run only where the
     /// object is otherwise sound; where they could not, an error says so.
     #[must_use]
-    pub fn validate(&self, new: &Value, old: Option<&Value>) -> Vec<FieldError> {
+    pub(crate) fn validate(&self, new: &Value, old: Option<&Value>) -> Vec<FieldError> {
         let mut errors = validate::object(&self.root, new, old);
         if !self.root.has_rules {
             return errors;

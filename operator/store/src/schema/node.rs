@@ -149,7 +149,11 @@ pub(crate) struct Checks {
 impl Node {
     /// A schema that accepts and keeps anything.
     pub(crate) fn open() -> Self {
-        Self { preserve_unknown: true, nullable: true, ..Self::default() }
+        Self {
+            preserve_unknown: true,
+            nullable: true,
+            ..Self::default()
+        }
     }
 
     /// The schema of the field `name`, if the schema knows one.

@@ -7,12 +7,20 @@ const MAX_PATTERN_BYTES: usize = 4 << 20;
 
 /// Compiles a Go pattern. The error is one line.
 pub(crate) fn compile(pattern: &str) -> Result<Regex, String> {
-    RegexBuilder::new(&ascii_classes(pattern)).size_limit(MAX_PATTERN_BYTES).nest_limit(100).build().map_err(
-        |error| match error {
+    RegexBuilder::new(&ascii_classes(pattern))
+        .size_limit(MAX_PATTERN_BYTES)
+        .nest_limit(100)
+        .build()
+        .map_err(|error| match error {
             regex::Error::CompiledTooBig(limit) => format!("compiles to more than {limit} bytes"),
-            other => other.to_string().lines().last().unwrap_or("not a pattern").trim().to_owned(),
-        },
-    )
+            other => other
+                .to_string()
+                .lines()
+                .last()
+                .unwrap_or("not a pattern")
+                .trim()
+                .to_owned(),
+        })
 }
 
 /// In Go `\d`, `\s` and `\w` are ASCII; in the `regex` crate they are Unicode, and far bigger when repeated.

@@ -9,7 +9,13 @@ use super::{
 };
 
 /// Removes unknown fields below `value` and adds their paths to `dropped`.
-pub(super) fn apply(node: &Node, value: &mut Value, is_resource: bool, path: &str, dropped: &mut Vec<String>) {
+pub(super) fn apply(
+    node: &Node,
+    value: &mut Value,
+    is_resource: bool,
+    path: &str,
+    dropped: &mut Vec<String>,
+) {
     match value {
         Value::Object(fields) => object(node, fields, is_resource, path, dropped),
         Value::Array(items) => {

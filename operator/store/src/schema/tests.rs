@@ -148,7 +148,10 @@ fn the_nearest_branch_explains_itself() {
     });
     assert_eq!(
         validate(spec, json!({})),
-        ["spec: Invalid value: \"\": \"spec\" must validate at least one schema (anyOf)", "spec.b: Required value"]
+        [
+            "spec: Invalid value: \"\": \"spec\" must validate at least one schema (anyOf)",
+            "spec.b: Required value"
+        ]
     );
 }
 
@@ -284,8 +287,16 @@ fn what_was_wrong_before_does_not_stop_other_changes() {
         "new": {"type": "string", "maxLength": 1},
     }}));
     let before = object(json!({"old": "long", "new": "a"}));
-    assert_eq!(schema.validate(&object(json!({"old": "long", "new": "b"})), Some(&before)), []);
-    assert_eq!(schema.validate(&object(json!({"old": "longer", "new": "b"})), Some(&before)).len(), 1);
+    assert_eq!(
+        schema.validate(&object(json!({"old": "long", "new": "b"})), Some(&before)),
+        []
+    );
+    assert_eq!(
+        schema
+            .validate(&object(json!({"old": "longer", "new": "b"})), Some(&before))
+            .len(),
+        1
+    );
 }
 
 fn rules(rules: Value) -> Value {
@@ -360,7 +371,10 @@ fn rules_decide(#[case] rule: &str, #[case] good: Value, #[case] bad: Value) {
 fn rules_say_what_they_are_told_to(#[case] mut rule: Value, #[case] message: &str) {
     rule["rule"] = json!("self.max > 1");
     let schema = compile(rules(json!([rule])));
-    assert_eq!(messages(&schema.validate(&object(json!({"max": 1})), None)), [message]);
+    assert_eq!(
+        messages(&schema.validate(&object(json!({"max": 1})), None)),
+        [message]
+    );
 }
 
 #[rstest]
@@ -375,19 +389,29 @@ fn rules_say_what_they_are_told_to(#[case] mut rule: Value, #[case] message: &st
 #[case(json!({"rule": "true", "messageExpression": "self.nope"}), "messageExpression: Invalid value: \"self.nope\": compilation failed: undefined field 'nope'")]
 fn rules_are_refused_when_the_schema_is_compiled(#[case] rule: Value, #[case] message: &str) {
     let errors = Structural::compile(&with_spec(rules(json!([rule])))).unwrap_err();
-    assert_eq!(messages(&errors), [format!("properties[spec].x-kubernetes-validations[0].{message}")]);
+    assert_eq!(
+        messages(&errors),
+        [format!("properties[spec].x-kubernetes-validations[0].{message}")]
+    );
 }
 
 #[test]
 fn syntax_errors_are_reported_in_one_line() {
     let errors = Structural::compile(&with_spec(rules(json!([{"rule": "self.max >"}])))).unwrap_err();
-    let [error] = errors.as_slice() else { panic!("{errors:?}") };
-    assert!(error.detail.starts_with("compilation failed: ") && !error.detail.contains('\n'), "{error}");
+    let [error] = errors.as_slice() else {
+        panic!("{errors:?}")
+    };
+    assert!(
+        error.detail.starts_with("compilation failed: ") && !error.detail.contains('\n'),
+        "{error}"
+    );
 }
 
 #[test]
 fn transition_rules_see_the_old_value() {
-    let schema = compile(rules(json!([{"rule": "self.max >= oldSelf.max", "message": "only grows"}])));
+    let schema = compile(rules(
+        json!([{"rule": "self.max >= oldSelf.max", "message": "only grows"}]),
+    ));
     let old = object(json!({"max": 2}));
     assert_eq!(schema.validate(&object(json!({"max": 1})), None), []);
     assert_eq!(schema.validate(&object(json!({"max": 3})), Some(&old)), []);
@@ -401,7 +425,9 @@ fn transition_rules_see_the_old_value() {
 fn transition_rules_find_list_items_by_key() {
     let schema = compile(rules(json!([])));
     let old = object(json!({"stacks": [{"name": "a", "size": 2}, {"name": "b", "size": 1}]}));
-    let moved = object(json!({"stacks": [{"name": "b", "size": 1}, {"name": "a", "size": 2}, {"name": "c", "size": 0}]}));
+    let moved = object(
+        json!({"stacks": [{"name": "b", "size": 1}, {"name": "a", "size": 2}, {"name": "c", "size": 0}]}),
+    );
     assert_eq!(messages(&schema.validate(&moved, Some(&old))), [""; 0]);
     let shrunk = object(json!({"stacks": [{"name": "b", "size": 1}, {"name": "a", "size": 1}]}));
     assert_eq!(
@@ -421,18 +447,25 @@ fn optional_old_self_runs_on_create_too() {
     assert_eq!(messages(&schema.validate(&one, None)), [""; 0]);
     assert_eq!(schema.validate(&two, None).len(), 1);
     assert_eq!(schema.validate(&two, Some(&one)).len(), 1);
-    assert_eq!(messages(&schema.validate(&two, Some(&object(json!({"max": 2, "url": ""}))))), [""; 0]);
+    assert_eq!(
+        messages(&schema.validate(&two, Some(&object(json!({"max": 2, "url": ""}))))),
+        [""; 0]
+    );
 }
 
 #[test]
 fn rules_at_the_root_see_the_names_of_the_object() {
     let mut schema = with_spec(json!({"type": "object"}));
-    schema["x-kubernetes-validations"] = json!([{"rule": "self.metadata.name == 'a'", "message": "call it a"}]);
+    schema["x-kubernetes-validations"] =
+        json!([{"rule": "self.metadata.name == 'a'", "message": "call it a"}]);
     let schema = Structural::compile(&schema).unwrap();
     let mut value = object(json!({}));
     assert_eq!(schema.validate(&value, None), []);
     value["metadata"]["name"] = json!("b");
-    assert_eq!(messages(&schema.validate(&value, None)), ["<nil>: Invalid value: \"object\": call it a"]);
+    assert_eq!(
+        messages(&schema.validate(&value, None)),
+        ["<nil>: Invalid value: \"object\": call it a"]
+    );
 }
 
 #[test]
@@ -451,7 +484,10 @@ fn rules_do_not_run_on_an_object_that_is_wrong_anyway() {
 #[test]
 fn a_missing_field_in_a_rule_is_an_error_of_the_object() {
     let errors = compile(rules(json!([{"rule": "self.max > 1"}]))).validate(&object(json!({})), None);
-    assert_eq!(messages(&errors), ["spec: Invalid value: \"object\": no such key: max evaluating rule: self.max > 1"]);
+    assert_eq!(
+        messages(&errors),
+        ["spec: Invalid value: \"object\": no such key: max evaluating rule: self.max > 1"]
+    );
 }
 
 #[test]
@@ -462,7 +498,10 @@ fn metadata_names_can_be_narrowed() {
     .unwrap();
     let named = |name: &str| json!({"apiVersion": "a", "kind": "b", "metadata": {"name": name, "labels": {"a": "b"}}});
     assert_eq!(schema.validate(&named("abc"), None), []);
-    assert_eq!(messages(&schema.validate(&named("abcd"), None)), ["metadata.name: Too long: may not be more than 3 bytes"]);
+    assert_eq!(
+        messages(&schema.validate(&named("abcd"), None)),
+        ["metadata.name: Too long: may not be more than 3 bytes"]
+    );
 }
 
 #[rstest]
@@ -471,7 +510,9 @@ fn metadata_names_can_be_narrowed() {
 #[case::many_matches("self.names.all(a, self.names.all(b, a.matches(b)))")]
 fn costly_rules_are_stopped_before_they_run(#[case] rule: &str) {
     let schema = compile(rules(json!([{"rule": rule}])));
-    let names: Vec<String> = (0..2_000).map(|i| format!("name-{i}-{}", "x".repeat(60))).collect();
+    let names: Vec<String> = (0..2_000)
+        .map(|i| format!("name-{i}-{}", "x".repeat(60)))
+        .collect();
     let started = std::time::Instant::now();
     let errors = messages(&schema.validate(&object(json!({"names": names})), None));
     assert!(errors[0].contains("cost limit exceeded"), "{errors:?}");
@@ -523,8 +564,12 @@ fn schema_like() -> impl Strategy<Value = Value> {
     ];
     leaf.prop_recursive(4, 24, 4, |inner| {
         prop_oneof![
-            inner.clone().prop_map(|items| json!({"type": "array", "items": items})),
-            inner.clone().prop_map(|values| json!({"type": "object", "additionalProperties": values})),
+            inner
+                .clone()
+                .prop_map(|items| json!({"type": "array", "items": items})),
+            inner
+                .clone()
+                .prop_map(|values| json!({"type": "object", "additionalProperties": values})),
             fields(inner, "[a-d]").prop_map(|properties| json!({"type": "object", "properties": properties})),
         ]
     })

@@ -70,7 +70,11 @@ impl Walk<'_> {
             let names: Vec<String> = checks
                 .allowed
                 .iter()
-                .map(|allowed| allowed.as_str().map_or_else(|| allowed.to_string(), str::to_owned))
+                .map(|allowed| {
+                    allowed
+                        .as_str()
+                        .map_or_else(|| allowed.to_string(), str::to_owned)
+                })
                 .collect();
             let error = FieldError::not_supported(at(path), value.clone(), names.iter().map(String::as_str));
             self.errors.push(error);
@@ -97,7 +101,11 @@ impl Walk<'_> {
             self.push(path, FieldErrorKind::TooLong, Value::from(text), detail);
         }
         if let Some(min) = checks.min_length.filter(|min| length < *min) {
-            self.invalid(path, Value::from(text), format!("should be at least {min} chars long"));
+            self.invalid(
+                path,
+                Value::from(text),
+                format!("should be at least {min} chars long"),
+            );
         }
         if let Some((source, regex)) = &checks.pattern
             && !regex.is_match(text)
@@ -111,14 +119,22 @@ impl Walk<'_> {
             if checks.exclusive_maximum && number >= max {
                 self.invalid(path, value.clone(), format!("should be less than {max}"));
             } else if number > max {
-                self.invalid(path, value.clone(), format!("should be less than or equal to {max}"));
+                self.invalid(
+                    path,
+                    value.clone(),
+                    format!("should be less than or equal to {max}"),
+                );
             }
         }
         if let Some(min) = checks.minimum {
             if checks.exclusive_minimum && number <= min {
                 self.invalid(path, value.clone(), format!("should be greater than {min}"));
             } else if number < min {
-                self.invalid(path, value.clone(), format!("should be greater than or equal to {min}"));
+                self.invalid(
+                    path,
+                    value.clone(),
+                    format!("should be greater than or equal to {min}"),
+                );
             }
         }
         if let Some(step) = checks.multiple_of {
@@ -168,13 +184,22 @@ impl Walk<'_> {
             self.invalid(path, value, format!("should have at least {min} items"));
         }
         if checks.unique_items && first_duplicate(items.iter().map(canonical)).is_some() {
-            self.invalid(path, Value::Array(items.to_vec()), "shouldn't contain duplicates".to_owned());
+            self.invalid(
+                path,
+                Value::Array(items.to_vec()),
+                "shouldn't contain duplicates".to_owned(),
+            );
         }
         self.duplicates(node, items, path);
         let Some(child) = &node.items else { return };
         let old_items = OldItems::of(node, old);
         for (index, item) in items.iter().enumerate() {
-            self.node(child, item, old_items.matching(node, item), &format!("{path}[{index}]"));
+            self.node(
+                child,
+                item,
+                old_items.matching(node, item),
+                &format!("{path}[{index}]"),
+            );
         }
     }
 
@@ -194,7 +219,12 @@ impl Walk<'_> {
                 },
             };
             if !seen.insert(identity) {
-                self.push(&format!("{path}[{index}]"), FieldErrorKind::Duplicate, value, String::new());
+                self.push(
+                    &format!("{path}[{index}]"),
+                    FieldErrorKind::Duplicate,
+                    value,
+                    String::new(),
+                );
             }
         }
     }
@@ -204,22 +234,33 @@ impl Walk<'_> {
             self.node(branch, value, None, path);
         }
         if !checks.any_of.is_empty() {
-            let failures: Vec<Vec<FieldError>> =
-                checks.any_of.iter().map(|branch| values(branch, value, path)).collect();
+            let failures: Vec<Vec<FieldError>> = checks
+                .any_of
+                .iter()
+                .map(|branch| values(branch, value, path))
+                .collect();
             if failures.iter().all(|errors| !errors.is_empty()) {
                 self.junctor(path, "must validate at least one schema (anyOf)");
                 self.errors.extend(nearest(failures));
             }
         }
         if !checks.one_of.is_empty() {
-            let failures: Vec<Vec<FieldError>> =
-                checks.one_of.iter().map(|branch| values(branch, value, path)).collect();
+            let failures: Vec<Vec<FieldError>> = checks
+                .one_of
+                .iter()
+                .map(|branch| values(branch, value, path))
+                .collect();
             let valid = failures.iter().filter(|errors| errors.is_empty()).count();
             if valid == 0 {
-                self.junctor(path, "must validate one and only one schema (oneOf). Found none valid");
+                self.junctor(
+                    path,
+                    "must validate one and only one schema (oneOf). Found none valid",
+                );
                 self.errors.extend(nearest(failures));
             } else if valid > 1 {
-                let found = format!("must validate one and only one schema (oneOf). Found {valid} valid alternatives");
+                let found = format!(
+                    "must validate one and only one schema (oneOf). Found {valid} valid alternatives"
+                );
                 self.junctor(path, &found);
             }
         }
@@ -231,21 +272,40 @@ impl Walk<'_> {
     }
 
     fn junctor(&mut self, path: &str, says: &str) {
-        self.push(path, FieldErrorKind::Invalid, Value::from(""), format!("{} {says}", quote(path)));
+        self.push(
+            path,
+            FieldErrorKind::Invalid,
+            Value::from(""),
+            format!("{} {says}", quote(path)),
+        );
     }
 
     fn invalid(&mut self, path: &str, value: Value, says: String) {
-        self.push(path, FieldErrorKind::Invalid, value, format!("{path} in body {says}"));
+        self.push(
+            path,
+            FieldErrorKind::Invalid,
+            value,
+            format!("{path} in body {says}"),
+        );
     }
 
     fn push(&mut self, path: &str, kind: FieldErrorKind, value: Value, detail: String) {
-        self.errors.push(FieldError { path: at(path), kind, value, detail });
+        self.errors.push(FieldError {
+            path: at(path),
+            kind,
+            value,
+            detail,
+        });
     }
 }
 
 /// The object as a whole has no path of its own.
 fn at(path: &str) -> String {
-    if path.is_empty() { "<nil>".to_owned() } else { path.to_owned() }
+    if path.is_empty() {
+        "<nil>".to_owned()
+    } else {
+        path.to_owned()
+    }
 }
 
 /// The failures of the branch that came nearest: they say what the user most likely has to mend.
@@ -292,8 +352,10 @@ pub(crate) fn canonical(value: &Value) -> String {
         Value::Object(fields) => {
             let mut entries: Vec<(&String, &Value)> = fields.iter().collect();
             entries.sort_by_key(|(name, _)| *name);
-            let entries: Vec<String> =
-                entries.into_iter().map(|(name, value)| format!("{}:{}", quote(name), canonical(value))).collect();
+            let entries: Vec<String> = entries
+                .into_iter()
+                .map(|(name, value)| format!("{}:{}", quote(name), canonical(value)))
+                .collect();
             format!("{{{}}}", entries.join(","))
         }
         Value::Array(items) => {
@@ -306,5 +368,7 @@ pub(crate) fn canonical(value: &Value) -> String {
 
 fn first_duplicate(identities: impl Iterator<Item = String>) -> Option<String> {
     let mut seen = HashSet::new();
-    identities.into_iter().find(|identity| !seen.insert(identity.clone()))
+    identities
+        .into_iter()
+        .find(|identity| !seen.insert(identity.clone()))
 }

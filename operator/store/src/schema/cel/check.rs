@@ -15,25 +15,140 @@ const MAX_RANGE: i64 = 10_000;
 
 /// Functions that an expression may call, by the names the interpreter has for them.
 const FUNCTIONS: &[&str] = &[
-    "add", "asApproximateFloat", "asInteger", "base64.decode", "base64.encode", "bytes", "charAt", "cidr",
-    "compareTo", "contains", "containsCIDR", "containsIP", "distinct", "double", "duration", "endsWith",
-    "family", "find", "findAll", "first", "flatten", "format", "format.byte", "format.date",
-    "format.datetime", "format.dns1035Label", "format.dns1035LabelPrefix", "format.dns1123Label",
-    "format.dns1123LabelPrefix", "format.dns1123Subdomain", "format.dns1123SubdomainPrefix",
-    "format.labelValue", "format.named", "format.qualifiedName", "format.uri", "format.uuid", "getDate",
-    "getDayOfMonth", "getDayOfWeek", "getDayOfYear", "getEscapedPath", "getFullYear", "getHost",
-    "getHostname", "getHours", "getMilliseconds", "getMinutes", "getMonth", "getPort", "getQuery",
-    "getScheme", "getSeconds", "hasValue", "indexOf", "int", "ip", "ip.isCanonical", "isCIDR",
-    "isGlobalUnicast", "isGreaterThan", "isIP", "isInteger", "isLessThan", "isLinkLocalMulticast",
-    "isLinkLocalUnicast", "isLoopback", "isQuantity", "isSemver", "isSorted", "isURL", "isUnspecified",
-    "join", "jsonpatch.escapeKey", "last", "lastIndexOf", "lists.range", "lowerAscii", "major", "masked",
-    "matches", "math.abs", "math.bitAnd", "math.bitNot", "math.bitOr", "math.bitShiftLeft",
-    "math.bitShiftRight", "math.bitXor", "math.ceil", "math.floor", "math.greatest", "math.isFinite",
-    "math.isInf", "math.isNaN", "math.least", "math.round", "math.sign", "math.sqrt", "math.trunc", "max",
-    "min", "minor", "optional.none", "optional.of", "optional.ofNonZeroValue", "or", "orValue", "patch",
-    "prefixLength", "quantity", "replace", "reverse", "semver", "sets.contains", "sets.equivalent",
-    "sets.intersects", "sign", "size", "slice", "sort", "split", "startsWith", "string", "strings.quote",
-    "sub", "substring", "sum", "timestamp", "trim", "type", "uint", "upperAscii", "url", "validate", "value",
+    "add",
+    "asApproximateFloat",
+    "asInteger",
+    "base64.decode",
+    "base64.encode",
+    "bytes",
+    "charAt",
+    "cidr",
+    "compareTo",
+    "contains",
+    "containsCIDR",
+    "containsIP",
+    "distinct",
+    "double",
+    "duration",
+    "endsWith",
+    "family",
+    "find",
+    "findAll",
+    "first",
+    "flatten",
+    "format",
+    "format.byte",
+    "format.date",
+    "format.datetime",
+    "format.dns1035Label",
+    "format.dns1035LabelPrefix",
+    "format.dns1123Label",
+    "format.dns1123LabelPrefix",
+    "format.dns1123Subdomain",
+    "format.dns1123SubdomainPrefix",
+    "format.labelValue",
+    "format.named",
+    "format.qualifiedName",
+    "format.uri",
+    "format.uuid",
+    "getDate",
+    "getDayOfMonth",
+    "getDayOfWeek",
+    "getDayOfYear",
+    "getEscapedPath",
+    "getFullYear",
+    "getHost",
+    "getHostname",
+    "getHours",
+    "getMilliseconds",
+    "getMinutes",
+    "getMonth",
+    "getPort",
+    "getQuery",
+    "getScheme",
+    "getSeconds",
+    "hasValue",
+    "indexOf",
+    "int",
+    "ip",
+    "ip.isCanonical",
+    "isCIDR",
+    "isGlobalUnicast",
+    "isGreaterThan",
+    "isIP",
+    "isInteger",
+    "isLessThan",
+    "isLinkLocalMulticast",
+    "isLinkLocalUnicast",
+    "isLoopback",
+    "isQuantity",
+    "isSemver",
+    "isSorted",
+    "isURL",
+    "isUnspecified",
+    "join",
+    "jsonpatch.escapeKey",
+    "last",
+    "lastIndexOf",
+    "lists.range",
+    "lowerAscii",
+    "major",
+    "masked",
+    "matches",
+    "math.abs",
+    "math.bitAnd",
+    "math.bitNot",
+    "math.bitOr",
+    "math.bitShiftLeft",
+    "math.bitShiftRight",
+    "math.bitXor",
+    "math.ceil",
+    "math.floor",
+    "math.greatest",
+    "math.isFinite",
+    "math.isInf",
+    "math.isNaN",
+    "math.least",
+    "math.round",
+    "math.sign",
+    "math.sqrt",
+    "math.trunc",
+    "max",
+    "min",
+    "minor",
+    "optional.none",
+    "optional.of",
+    "optional.ofNonZeroValue",
+    "or",
+    "orValue",
+    "patch",
+    "prefixLength",
+    "quantity",
+    "replace",
+    "reverse",
+    "semver",
+    "sets.contains",
+    "sets.equivalent",
+    "sets.intersects",
+    "sign",
+    "size",
+    "slice",
+    "sort",
+    "split",
+    "startsWith",
+    "string",
+    "strings.quote",
+    "sub",
+    "substring",
+    "sum",
+    "timestamp",
+    "trim",
+    "type",
+    "uint",
+    "upperAscii",
+    "url",
+    "validate",
+    "value",
 ];
 
 /// What is known of an expression's value.
@@ -111,10 +226,7 @@ pub(super) fn names(expression: &Expression, node: &Node, is_resource: bool) -> 
     infer(expression, &mut scope).map(|_| ())
 }
 
-fn infer<'s, 'n>(
-    expression: &'s IdedExpr,
-    scope: &mut Scope<'s, 'n>,
-) -> Result<Known<'n>, String> {
+fn infer<'s, 'n>(expression: &'s IdedExpr, scope: &mut Scope<'s, 'n>) -> Result<Known<'n>, String> {
     match &expression.expr {
         Expr::Unspecified => Err("the expression is empty".to_owned()),
         Expr::Struct(_) => Err("messages cannot be constructed here".to_owned()),
@@ -153,10 +265,7 @@ fn variable<'n>(name: &str, scope: &Scope<'_, 'n>) -> Result<Known<'n>, String> 
         .ok_or_else(|| format!("undeclared reference to '{name}' (in container '')"))
 }
 
-fn field<'s, 'n>(
-    select: &'s SelectExpr,
-    scope: &mut Scope<'s, 'n>,
-) -> Result<Known<'n>, String> {
+fn field<'s, 'n>(select: &'s SelectExpr, scope: &mut Scope<'s, 'n>) -> Result<Known<'n>, String> {
     let Known::Schema { node, is_resource } = infer(&select.operand, scope)? else {
         return Ok(Known::Nothing);
     };
@@ -165,7 +274,10 @@ fn field<'s, 'n>(
         return Ok(Known::Nothing);
     }
     if let Some(child) = node.field(&name) {
-        return Ok(Known::Schema { node: child, is_resource: child.embedded });
+        return Ok(Known::Schema {
+            node: child,
+            is_resource: child.embedded,
+        });
     }
     let is_open = node.int_or_string
         || matches!(node.additional, Additional::Any)
@@ -202,7 +314,9 @@ fn call<'s, 'n>(call: &'s CallExpr, scope: &mut Scope<'s, 'n>) -> Result<Known<'
             _ => false,
         });
         if !is_short {
-            return Err(format!("lists.range takes a literal number of at most {MAX_RANGE} here"));
+            return Err(format!(
+                "lists.range takes a literal number of at most {MAX_RANGE} here"
+            ));
         }
     }
     let mut known = Vec::with_capacity(call.args.len());
@@ -218,8 +332,14 @@ fn call<'s, 'n>(call: &'s CallExpr, scope: &mut Scope<'s, 'n>) -> Result<Known<'
 
 fn element(node: &Node) -> Known<'_> {
     match (&node.items, &node.additional) {
-        (Some(child), _) => Known::Schema { node: child, is_resource: child.embedded },
-        (None, Additional::Node(child)) => Known::Schema { node: child, is_resource: child.embedded },
+        (Some(child), _) => Known::Schema {
+            node: child,
+            is_resource: child.embedded,
+        },
+        (None, Additional::Node(child)) => Known::Schema {
+            node: child,
+            is_resource: child.embedded,
+        },
         _ => Known::Nothing,
     }
 }

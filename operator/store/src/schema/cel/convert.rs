@@ -17,8 +17,27 @@ use crate::schema::{
 
 /// Words of the language: a field of such a name is written `__name__` in an expression.
 const RESERVED: &[&str] = &[
-    "true", "false", "null", "in", "as", "break", "const", "continue", "else", "for", "function", "if",
-    "import", "let", "loop", "package", "namespace", "return", "var", "void", "while",
+    "true",
+    "false",
+    "null",
+    "in",
+    "as",
+    "break",
+    "const",
+    "continue",
+    "else",
+    "for",
+    "function",
+    "if",
+    "import",
+    "let",
+    "loop",
+    "package",
+    "namespace",
+    "return",
+    "var",
+    "void",
+    "while",
 ];
 
 /// The name by which an expression speaks of a field.
@@ -30,7 +49,9 @@ pub(super) fn escape(name: &str) -> String {
         return name.to_owned();
     }
     let text = name.replace("__", "__underscores__");
-    text.replace('.', "__dot__").replace('-', "__dash__").replace('/', "__slash__")
+    text.replace('.', "__dot__")
+        .replace('-', "__dash__")
+        .replace('/', "__slash__")
 }
 
 /// The field that an expression means.
@@ -43,7 +64,10 @@ pub(super) fn unescape(name: &str) -> String {
     if !name.contains("__") {
         return name.to_owned();
     }
-    let text = name.replace("__dot__", ".").replace("__dash__", "-").replace("__slash__", "/");
+    let text = name
+        .replace("__dot__", ".")
+        .replace("__dash__", "-")
+        .replace("__slash__", "/");
     text.replace("__underscores__", "__")
 }
 
@@ -56,9 +80,9 @@ pub(super) fn value(value: &Value, node: &Node, is_resource: bool) -> CelValue {
             let float = CelValue::Float(number.as_f64().unwrap_or(f64::NAN));
             match node.ty {
                 Some(Type::Number) => float,
-                Some(Type::Integer) => number.as_f64().map_or(float, |n| {
-                    CelValue::Int(number.as_i64().unwrap_or(n as i64))
-                }),
+                Some(Type::Integer) => number
+                    .as_f64()
+                    .map_or(float, |n| CelValue::Int(number.as_i64().unwrap_or(n as i64))),
                 _ => number.as_i64().map_or(float, CelValue::Int),
             }
         }
@@ -90,7 +114,9 @@ fn object(fields: &Map<String, Value>, node: &Node, is_resource: bool) -> CelVal
         let name = if is_map { name.clone() } else { escape(name) };
         entries.insert(Key::String(Arc::new(name)), converted);
     }
-    CelValue::Map(CelMap { map: Arc::new(entries) })
+    CelValue::Map(CelMap {
+        map: Arc::new(entries),
+    })
 }
 
 /// Of a resource's metadata, rules see the names only.
@@ -101,7 +127,9 @@ fn names(metadata: &Value) -> CelValue {
             entries.insert(Key::String(Arc::new(name.to_owned())), open(text));
         }
     }
-    CelValue::Map(CelMap { map: Arc::new(entries) })
+    CelValue::Map(CelMap {
+        map: Arc::new(entries),
+    })
 }
 
 fn string(text: &str, node: &Node) -> CelValue {
@@ -113,8 +141,9 @@ fn string(text: &str, node: &Node) -> CelValue {
         }
         Some(Format::Date) => chrono::DateTime::parse_from_rfc3339(&format!("{text}T00:00:00Z"))
             .map_or_else(|_| plain(), CelValue::Timestamp),
-        Some(Format::Duration) => parse_duration(text)
-            .map_or_else(plain, |nanoseconds| CelValue::Duration(chrono::Duration::nanoseconds(nanoseconds))),
+        Some(Format::Duration) => parse_duration(text).map_or_else(plain, |nanoseconds| {
+            CelValue::Duration(chrono::Duration::nanoseconds(nanoseconds))
+        }),
         Some(Format::Byte) => base64::engine::general_purpose::STANDARD
             .decode(text)
             .map_or_else(|_| plain(), |bytes| CelValue::Bytes(Arc::new(bytes))),
@@ -126,9 +155,13 @@ fn string(text: &str, node: &Node) -> CelValue {
 fn open(json: &Value) -> CelValue {
     match json {
         Value::Object(fields) => {
-            let entries =
-                fields.iter().map(|(name, field)| (Key::String(Arc::new(name.clone())), open(field))).collect();
-            CelValue::Map(CelMap { map: Arc::new(entries) })
+            let entries = fields
+                .iter()
+                .map(|(name, field)| (Key::String(Arc::new(name.clone())), open(field)))
+                .collect();
+            CelValue::Map(CelMap {
+                map: Arc::new(entries),
+            })
         }
         Value::Array(items) => CelValue::List(Arc::new(items.iter().map(open).collect())),
         other => value(other, &Node::default(), false),

@@ -21,7 +21,10 @@ pub(super) const OBJECT_BUDGET: f64 = 5e7;
 pub(super) fn bound(expression: &Expression, this: &Value, old: Option<&Value>) -> f64 {
     let mut scope = vec![
         ("self", Extent::of(vec![this])),
-        ("oldSelf", old.map_or(Extent::sized(1.0), |old| Extent::of(vec![old]))),
+        (
+            "oldSelf",
+            old.map_or(Extent::sized(1.0), |old| Extent::of(vec![old])),
+        ),
     ];
     price(expression, &mut scope).0
 }
@@ -41,7 +44,10 @@ impl<'v> Extent<'v> {
     }
 
     fn sized(size: f64) -> Self {
-        Self { parts: Vec::new(), size }
+        Self {
+            parts: Vec::new(),
+            size,
+        }
     }
 
     /// How many items a loop over it has, and how big they are.
@@ -61,12 +67,19 @@ impl<'v> Extent<'v> {
                 Value::Object(map) => {
                     count = count.max(map.len());
                     // A loop over a map runs over its keys.
-                    key_size = map.keys().map(|key| 1.0 + key.len() as f64 / 16.0).fold(key_size, f64::max);
+                    key_size = map
+                        .keys()
+                        .map(|key| 1.0 + key.len() as f64 / 16.0)
+                        .fold(key_size, f64::max);
                 }
                 _ => {}
             }
         }
-        let items = if items.is_empty() { Extent::sized(key_size) } else { Extent::of(items) };
+        let items = if items.is_empty() {
+            Extent::sized(key_size)
+        } else {
+            Extent::of(items)
+        };
         (count as f64, items)
     }
 
@@ -83,7 +96,10 @@ fn weight(value: &Value) -> f64 {
         Value::String(text) => 1.0 + text.len() as f64 / 16.0,
         Value::Array(items) => 1.0 + items.iter().map(weight).sum::<f64>(),
         Value::Object(fields) => {
-            1.0 + fields.iter().map(|(name, value)| name.len() as f64 / 16.0 + weight(value)).sum::<f64>()
+            1.0 + fields
+                .iter()
+                .map(|(name, value)| name.len() as f64 / 16.0 + weight(value))
+                .sum::<f64>()
         }
         _ => 1.0,
     }
@@ -96,9 +112,14 @@ fn price<'s, 'v>(expression: &'s IdedExpr, scope: &mut Scope<'s, 'v>) -> (f64, E
     match &expression.expr {
         Expr::Ident(name) => {
             let found = scope.iter().rev().find(|(known, _)| known == name);
-            (1.0, found.map_or_else(|| Extent::sized(1.0), |(_, extent)| extent.clone()))
+            (
+                1.0,
+                found.map_or_else(|| Extent::sized(1.0), |(_, extent)| extent.clone()),
+            )
         }
-        Expr::Literal(LiteralValue::String(text)) => (1.0, Extent::sized(1.0 + text.inner().len() as f64 / 16.0)),
+        Expr::Literal(LiteralValue::String(text)) => {
+            (1.0, Extent::sized(1.0 + text.inner().len() as f64 / 16.0))
+        }
         Expr::Literal(_) | Expr::Unspecified | Expr::Struct(_) => (1.0, Extent::sized(1.0)),
         Expr::Select(select) => {
             let (cost, operand) = price(&select.operand, scope);
@@ -141,15 +162,22 @@ fn call<'s, 'v>(call: &'s CallExpr, scope: &mut Scope<'s, 'v>) -> (f64, Extent<'
     let product: f64 = extents.iter().map(|extent| extent.size).product();
     match call.func_name.as_str() {
         "_[_]" | "_[?_]" | "_?._" => {
-            let items = extents.first().map_or_else(|| Extent::sized(1.0), |operand| {
-                let within = operand.parts.iter().flat_map(|part| match part {
-                    Value::Array(items) => items.iter().collect::<Vec<_>>(),
-                    Value::Object(fields) => fields.values().collect(),
-                    _ => Vec::new(),
-                });
-                let within: Vec<&Value> = within.collect();
-                if within.is_empty() { Extent::sized(operand.size) } else { Extent::of(within) }
-            });
+            let items = extents.first().map_or_else(
+                || Extent::sized(1.0),
+                |operand| {
+                    let within = operand.parts.iter().flat_map(|part| match part {
+                        Value::Array(items) => items.iter().collect::<Vec<_>>(),
+                        Value::Object(fields) => fields.values().collect(),
+                        _ => Vec::new(),
+                    });
+                    let within: Vec<&Value> = within.collect();
+                    if within.is_empty() {
+                        Extent::sized(operand.size)
+                    } else {
+                        Extent::of(within)
+                    }
+                },
+            );
             (cost + items.size, items)
         }
         "_&&_" | "_||_" | "!_" | "@not_strictly_false" | "size" | "_>_" | "_<_" | "_>=_" | "_<=_" => {
@@ -165,9 +193,8 @@ fn call<'s, 'v>(call: &'s CallExpr, scope: &mut Scope<'s, 'v>) -> (f64, Extent<'
             };
             (cost + count, Extent::sized(count))
         }
-        "equivalent" | "intersects" | "distinct" | "indexOf" | "lastIndexOf" | "matches" | "find" | "findAll" => {
-            (cost + product.max(total), Extent::sized(total))
-        }
+        "equivalent" | "intersects" | "distinct" | "indexOf" | "lastIndexOf" | "matches" | "find"
+        | "findAll" => (cost + product.max(total), Extent::sized(total)),
         // A replacement may stand between any two characters of the text.
         "replace" | "join" => (cost + 16.0 * product, Extent::sized(16.0 * product)),
         "split" => (cost + 16.0 * total, Extent::sized(16.0 * total)),

@@ -46,8 +46,18 @@ static FUNCTIONS: LazyLock<Context<'static>> = LazyLock::new(|| {
 });
 
 /// The types of the language, by the names that a rule compares `type(self.port)` with.
-const TYPES: &[&str] =
-    &["bool", "bytes", "double", "int", "list", "map", "null_type", "string", "type", "uint"];
+const TYPES: &[&str] = &[
+    "bool",
+    "bytes",
+    "double",
+    "int",
+    "list",
+    "map",
+    "null_type",
+    "string",
+    "type",
+    "uint",
+];
 
 fn type_of(value: CelValue) -> String {
     type_value(match value {
@@ -93,22 +103,42 @@ impl Rule {
         path: &str,
     ) -> Result<Self, Vec<FieldError>> {
         let mut errors = Vec::new();
-        let text = |key: &str| entry.get(key).and_then(Value::as_str).unwrap_or_default().trim().to_owned();
+        let text = |key: &str| {
+            entry
+                .get(key)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .trim()
+                .to_owned()
+        };
         let (source, message, message_source) = (text("rule"), text("message"), text("messageExpression"));
         if source.is_empty() {
             errors.push(FieldError::required(join(path, "rule"), "rule is not specified"));
         }
         if message.contains('\n') {
             let detail = "message must not contain line breaks";
-            errors.push(FieldError::invalid(join(path, "message"), message.as_str(), detail));
+            errors.push(FieldError::invalid(
+                join(path, "message"),
+                message.as_str(),
+                detail,
+            ));
         }
         if source.contains('\n') && message.is_empty() {
             let detail = "message must be specified if rule contains line breaks";
             errors.push(FieldError::required(join(path, "message"), detail));
         }
         let kind = reason_kind(&text("reason")).unwrap_or_else(|| {
-            let known = ["FieldValueInvalid", "FieldValueForbidden", "FieldValueRequired", "FieldValueDuplicate"];
-            errors.push(FieldError::not_supported(join(path, "reason"), text("reason"), known));
+            let known = [
+                "FieldValueInvalid",
+                "FieldValueForbidden",
+                "FieldValueRequired",
+                "FieldValueDuplicate",
+            ];
+            errors.push(FieldError::not_supported(
+                join(path, "reason"),
+                text("reason"),
+                known,
+            ));
             FieldErrorKind::Invalid
         });
         let field_path = match text("fieldPath") {
@@ -126,9 +156,16 @@ impl Rule {
                 None
             }
         };
-        let program = if source.is_empty() { None } else { expression(&source, "rule") };
-        let message_program =
-            if message_source.is_empty() { None } else { expression(&message_source, "messageExpression") };
+        let program = if source.is_empty() {
+            None
+        } else {
+            expression(&source, "rule")
+        };
+        let message_program = if message_source.is_empty() {
+            None
+        } else {
+            expression(&message_source, "messageExpression")
+        };
         match program {
             Some(program) if errors.is_empty() => Ok(Self {
                 uses_old_self: program.references().has_variable("oldSelf"),
@@ -149,7 +186,11 @@ impl Rule {
 
     /// What the rule says of itself in an error: its message, or else its text.
     fn name(&self) -> &str {
-        if self.message.is_empty() { &self.source } else { &self.message }
+        if self.message.is_empty() {
+            &self.source
+        } else {
+            &self.message
+        }
     }
 }
 
@@ -166,7 +207,9 @@ fn reason_kind(reason: &str) -> Option<FieldErrorKind> {
 /// Parses an expression and resolves its names. The error is one line.
 fn parse(source: &str, node: &Node, is_resource: bool) -> Result<Expression, String> {
     if source.chars().count() > MAX_RULE_CHARS {
-        return Err(format!("the expression is longer than {MAX_RULE_CHARS} characters"));
+        return Err(format!(
+            "the expression is longer than {MAX_RULE_CHARS} characters"
+        ));
     }
     check::nesting(source)?;
     // The parser is generated code of a young crate; a panic in it is the expression's fault, not ours.
@@ -208,7 +251,10 @@ fn resolve_field_path(given: &str, node: &Node) -> Result<String, String> {
 
 /// Evaluates every rule at and below `node`.
 pub(super) fn evaluate(node: &Node, new: &Value, old: Option<&Value>) -> Vec<FieldError> {
-    let mut walk = Walk { errors: Vec::new(), budget: cost::OBJECT_BUDGET };
+    let mut walk = Walk {
+        errors: Vec::new(),
+        budget: cost::OBJECT_BUDGET,
+    };
     walk.node(node, new, old, true, "");
     walk.errors
 }
@@ -272,7 +318,11 @@ impl Walk {
         let unchanged = old.is_some_and(|old| old == value);
         let this = convert::value(value, node, is_resource);
         let old_this = old
-            .filter(|_| rules.iter().any(|rule| rule.uses_old_self || rule.message_uses_old_self))
+            .filter(|_| {
+                rules
+                    .iter()
+                    .any(|rule| rule.uses_old_self || rule.message_uses_old_self)
+            })
             .map(|old| convert::value(old, node, is_resource));
         for rule in rules {
             if rule.uses_old_self && old.is_none() && !rule.optional_old_self {
@@ -288,15 +338,16 @@ impl Walk {
             let mut scope = FUNCTIONS.new_inner_scope();
             scope.add_variable_from_value("self", this.clone());
             if rule.optional_old_self {
-                let old = old_this.clone().map_or_else(OptionalValue::none, OptionalValue::of);
+                let old = old_this
+                    .clone()
+                    .map_or_else(OptionalValue::none, OptionalValue::of);
                 scope.add_variable_from_value("oldSelf", CelValue::Opaque(std::sync::Arc::new(old)));
             } else if let Some(old) = &old_this {
                 scope.add_variable_from_value("oldSelf", old.clone());
             }
             let ty = node.ty.map_or("", Type::name);
-            if let Err(error) = self.rule(rule, &scope, value, old, ty, path) {
-                self.errors.push(error);
-            }
+            let error = self.rule(rule, &scope, value, old, ty, path);
+            self.errors.extend(error);
         }
     }
 
@@ -308,8 +359,14 @@ impl Walk {
         old: Option<&Value>,
         ty: &str,
         path: &str,
-    ) -> Result<(), FieldError> {
-        let at = |path: &str| if path.is_empty() { "<nil>".to_owned() } else { path.to_owned() };
+    ) -> Option<FieldError> {
+        let at = |path: &str| {
+            if path.is_empty() {
+                "<nil>".to_owned()
+            } else {
+                path.to_owned()
+            }
+        };
         let price = cost::bound(&rule.program, value, old);
         if price > cost::RULE_BUDGET {
             self.budget = -1.0;
@@ -318,33 +375,41 @@ impl Walk {
                  due to call cost exceeds limit for rule: {}",
                 rule.name()
             );
-            return Err(FieldError::invalid(at(path), ty, detail));
+            return Some(FieldError::invalid(at(path), ty, detail));
         }
         self.budget -= price;
         if self.budget < 0.0 {
             let detail = "validation failed due to running out of cost budget, no further validation rules \
                           will be run";
-            return Err(FieldError::invalid(at(path), ty, detail));
+            return Some(FieldError::invalid(at(path), ty, detail));
         }
         match run(&rule.program, scope) {
-            Ok(CelValue::Bool(true)) => return Ok(()),
+            Ok(CelValue::Bool(true)) => return None,
             Ok(CelValue::Bool(false)) => {}
             Ok(_) => {
-                let detail = format!("cel expression must evaluate to a bool, but does not: {}", rule.name());
-                return Err(FieldError::invalid(at(path), ty, detail));
+                let detail = format!(
+                    "cel expression must evaluate to a bool, but does not: {}",
+                    rule.name()
+                );
+                return Some(FieldError::invalid(at(path), ty, detail));
             }
             Err(reason) => {
                 let detail = format!("{reason} evaluating rule: {}", rule.name());
-                return Err(FieldError::invalid(at(path), ty, detail));
+                return Some(FieldError::invalid(at(path), ty, detail));
             }
         }
-        let message = self
-            .message(rule, scope, value, old)
-            .unwrap_or_else(|| match rule.message.is_empty() {
-                true => format!("failed rule: {}", rule.source),
-                false => rule.message.clone(),
-            });
-        Err(FieldError::new(at(&join(path, &rule.field_path)), rule.kind, ty, message))
+        let message =
+            self.message(rule, scope, value, old)
+                .unwrap_or_else(|| match rule.message.is_empty() {
+                    true => format!("failed rule: {}", rule.source),
+                    false => rule.message.clone(),
+                });
+        Some(FieldError::new(
+            at(&join(path, &rule.field_path)),
+            rule.kind,
+            ty,
+            message,
+        ))
     }
 
     /// The text of the `messageExpression`, if there is one and it gives a usable one.
@@ -361,7 +426,9 @@ impl Walk {
             return None;
         }
         self.budget -= price;
-        let Ok(CelValue::String(text)) = run(program, scope) else { return None };
+        let Ok(CelValue::String(text)) = run(program, scope) else {
+            return None;
+        };
         let text = text.trim();
         let usable = !text.is_empty() && text.len() <= MAX_MESSAGE_BYTES && !text.contains('\n');
         usable.then(|| text.to_owned())
@@ -386,5 +453,8 @@ fn run(program: &Expression, scope: &Context<'_>) -> Result<CelValue, String> {
 
 fn lower_first(text: &str) -> String {
     let mut chars = text.chars();
-    chars.next().map(|first| first.to_lowercase().chain(chars).collect()).unwrap_or_default()
+    chars
+        .next()
+        .map(|first| first.to_lowercase().chain(chars).collect())
+        .unwrap_or_default()
 }

@@ -18,7 +18,11 @@ pub(super) fn rewrite(expression: &mut Expression) {
     }
     match &mut expression.expr {
         Expr::Call(call) => {
-            call.target.as_deref_mut().into_iter().chain(&mut call.args).for_each(rewrite);
+            call.target
+                .as_deref_mut()
+                .into_iter()
+                .chain(&mut call.args)
+                .for_each(rewrite);
         }
         Expr::Comprehension(comprehension) => {
             rewrite(&mut comprehension.iter_range);
@@ -45,8 +49,12 @@ pub(super) fn rewrite(expression: &mut Expression) {
 fn chain(expression: &Expression) -> Option<(IdedExpr, Vec<String>)> {
     match &expression.expr {
         Expr::Call(call) if call.func_name == operators::OPT_SELECT => {
-            let [operand, field] = call.args.as_slice() else { return None };
-            let Expr::Literal(LiteralValue::String(field)) = &field.expr else { return None };
+            let [operand, field] = call.args.as_slice() else {
+                return None;
+            };
+            let Expr::Literal(LiteralValue::String(field)) = &field.expr else {
+                return None;
+            };
             let (base, mut fields) = chain(operand).unwrap_or_else(|| (operand.clone(), Vec::new()));
             fields.push(field.inner().to_owned());
             Some((base, fields))
@@ -63,7 +71,11 @@ fn chain(expression: &Expression) -> Option<(IdedExpr, Vec<String>)> {
 
 fn selection(base: &IdedExpr, fields: &[String]) -> IdedExpr {
     let select = |operand: IdedExpr, field: &String, test: bool| {
-        expression(Expr::Select(SelectExpr { operand: Box::new(operand), field: field.clone(), test }))
+        expression(Expr::Select(SelectExpr {
+            operand: Box::new(operand),
+            field: field.clone(),
+            test,
+        }))
     };
     let mut value = base.clone();
     let mut exists: Option<IdedExpr> = None;
@@ -76,7 +88,11 @@ fn selection(base: &IdedExpr, fields: &[String]) -> IdedExpr {
         value = select(value, field, false);
     }
     let optional = |name, arguments| {
-        call(name, Some(expression(Expr::Ident("optional".to_owned()))), arguments)
+        call(
+            name,
+            Some(expression(Expr::Ident("optional".to_owned()))),
+            arguments,
+        )
     };
     let (some, none) = (optional("of", vec![value]), optional("none", Vec::new()));
     match exists {
@@ -86,7 +102,11 @@ fn selection(base: &IdedExpr, fields: &[String]) -> IdedExpr {
 }
 
 fn call(name: &str, target: Option<IdedExpr>, args: Vec<IdedExpr>) -> IdedExpr {
-    expression(Expr::Call(CallExpr { func_name: name.to_owned(), target: target.map(Box::new), args }))
+    expression(Expr::Call(CallExpr {
+        func_name: name.to_owned(),
+        target: target.map(Box::new),
+        args,
+    }))
 }
 
 fn expression(expr: Expr) -> IdedExpr {

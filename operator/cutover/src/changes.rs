@@ -128,6 +128,11 @@ pub enum Refusal {
         /// Another owner's name, if it bears a mark.
         owner: Option<String>,
     },
+    /// A record of another type is at the name of an alias, which stands alone.
+    InTheWay {
+        /// Which one.
+        key: RecordKey,
+    },
     /// The record does not have the value that the plan expects.
     UnexpectedBefore {
         /// Which one.
@@ -163,6 +168,12 @@ impl fmt::Display for Refusal {
                 write!(
                     f,
                     "{key} exists and was not made by homeport; set adopt: true to change it"
+                )
+            }
+            Self::InTheWay { key } => {
+                write!(
+                    f,
+                    "{key} exists, and a CNAME cannot stand beside it; use A and AAAA records, or remove it"
                 )
             }
             Self::UnexpectedBefore { key, expected, found } => {
@@ -211,6 +222,7 @@ impl ChangeSet {
             })
             .collect();
         let mut refusals = unexpected(plan, &changes);
+        refusals.extend(in_the_way(plan, observed));
         if owns && !plan.adopt {
             refusals.extend(not_owned(&plan.owner, &changes));
         }
@@ -298,6 +310,20 @@ fn not_owned(owner: &str, changes: &[Change]) -> Vec<Refusal> {
             key: change.key.clone(),
             owner: change.owner_before.clone(),
         })
+        .collect()
+}
+
+/// Policy: an alias takes the place of addresses, and of nothing else.
+fn in_the_way(plan: &Plan, observed: &Observed) -> Vec<Refusal> {
+    let barred = plan.changes.iter().flat_map(|change| {
+        change.key.record_type.yields_to().iter().map(|other| RecordKey {
+            record_type: *other,
+            ..change.key.clone()
+        })
+    });
+    barred
+        .filter(|key| observed.records.contains_key(key))
+        .map(|key| Refusal::InTheWay { key })
         .collect()
 }
 
@@ -450,6 +476,29 @@ mod tests {
             (Err(refusals), Err(says)) => assert!(refusals[0].to_string().contains(says), "{}", refusals[0]),
             (outcome, expected) => panic!("{outcome:?} instead of {expected:?}"),
         }
+    }
+
+    #[test]
+    fn an_alias_does_not_push_out_other_records() {
+        let there = observed(&[(MX, set(MX, 60, &["10 mail.example.net"]))], Some(OWNER));
+        let refusals = ChangeSet::forward(&plan(CNAME, "new.example.net", true), &there, true).unwrap_err();
+        assert_eq!(refusals, [Refusal::InTheWay { key: key(MX) }]);
+    }
+
+    #[test]
+    fn no_alias_at_the_top_of_a_zone() {
+        let top = RecordKey::new("shop.example", "shop.example", CNAME).unwrap();
+        let change = RecordChange {
+            key: top,
+            wanted: set(CNAME, 60, &["new.example.net"]),
+            expected_before: None,
+        };
+        assert!(
+            Plan::new(OWNER, vec![change])
+                .unwrap_err()
+                .to_string()
+                .contains("top of its zone")
+        );
     }
 
     #[test]

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::check::Check;
 use crate::error::{Error, Result};
 use crate::ownership::is_owner;
-use crate::record::{RecordKey, RecordSet};
+use crate::record::{RecordKey, RecordSet, RecordType};
 use crate::triggers::Trigger;
 
 /// Time to live of a record whose plan gives none, in seconds: short, so that a rollback is seen soon.
@@ -96,11 +96,21 @@ impl Plan {
         }
         let mut seen = BTreeSet::new();
         for change in &changes {
-            let conflicts = change.key.record_type.excludes().iter().map(|other| RecordKey {
-                record_type: *other,
-                ..change.key.clone()
-            });
-            if !seen.insert(change.key.clone()) || conflicts.into_iter().any(|other| seen.contains(&other)) {
+            // RFC 1912, 2.4: the top of a zone has SOA and NS records, so no alias can stand there.
+            if change.key.record_type == RecordType::CNAME && change.key.name == change.key.zone {
+                let remedy = "cannot be an alias at the top of its zone; use A and AAAA records";
+                return Err(Error::invalid("changes", change.key.to_string(), remedy));
+            }
+            let record_type = change.key.record_type;
+            let mut conflicts = record_type
+                .replaces()
+                .iter()
+                .chain(record_type.yields_to())
+                .map(|other| RecordKey {
+                    record_type: *other,
+                    ..change.key.clone()
+                });
+            if !seen.insert(change.key.clone()) || conflicts.any(|other| seen.contains(&other)) {
                 let remedy =
                     "is changed twice; keep one change a name and type, and no CNAME beside another type";
                 return Err(Error::invalid("changes", change.key.to_string(), remedy));
@@ -174,7 +184,8 @@ impl Plan {
         let mut keys = BTreeSet::new();
         for change in &self.changes {
             keys.insert(change.key.clone());
-            for other in change.key.record_type.excludes() {
+            let record_type = change.key.record_type;
+            for other in record_type.replaces().iter().chain(record_type.yields_to()) {
                 keys.insert(RecordKey {
                     record_type: *other,
                     ..change.key.clone()

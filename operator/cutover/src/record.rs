@@ -60,12 +60,20 @@ impl RecordType {
         }
     }
 
-    /// Types that may not stand beside this one at the same name, of those that a cutover may replace: a CNAME stands
-    /// alone (RFC 1034, 3.6.2).
-    pub(crate) const fn excludes(self) -> &'static [Self] {
+    /// Types that make room for this one at the same name: addresses for an alias, and an alias for anything. A CNAME
+    /// stands alone (RFC 1034, 3.6.2).
+    pub(crate) const fn replaces(self) -> &'static [Self] {
         match self {
             Self::CNAME => &[Self::A, Self::AAAA],
             _ => &[Self::CNAME],
+        }
+    }
+
+    /// Types that cannot stand beside this one and say something else than it does, so that they must not go for it.
+    pub(crate) const fn yields_to(self) -> &'static [Self] {
+        match self {
+            Self::CNAME => &[Self::MX, Self::TXT, Self::SRV, Self::CAA],
+            _ => &[],
         }
     }
 }

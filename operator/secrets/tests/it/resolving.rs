@@ -39,22 +39,13 @@ fn env(variables: &'static [(&'static str, &'static str)]) -> Box<dyn Source> {
     }))
 }
 
+/// What was found: name, value and origin.
 fn values(resolution: &Resolution) -> Vec<(&str, &str, &str)> {
-    let row = |(name, found): (&'_ String, &'_ homeport_secrets::Resolved)| -> (String, String, String) {
-        (
-            name.clone(),
-            found.value.expose_secret().to_owned(),
-            found.origin.clone(),
-        )
-    };
-    let rows: Vec<_> = resolution.values.iter().map(row).collect();
-    rows.into_iter()
-        .map(|(a, b, c)| (leak(a), leak(b), leak(c)))
+    resolution
+        .values
+        .iter()
+        .map(|(name, found)| (name.as_str(), found.value.expose_secret(), found.origin.as_str()))
         .collect()
-}
-
-fn leak(text: String) -> &'static str {
-    Box::leak(text.into_boxed_str())
 }
 
 struct Broken {

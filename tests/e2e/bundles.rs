@@ -9,7 +9,7 @@ use homeport_tests::{Homeport, Webshop, find_in_files, find_in_text, homeport_bi
 fn another_bundle_than_asked_for_is_refused() {
     let shop = Webshop::without_cloud();
     shop.pack();
-    let digest = "0".repeat(64);
+    let digest = "0a".repeat(32);
     let source = "path: target/demo/webshop.hprt";
     shop.edit("bundle.yaml", source, &format!("{source}\n    sha256: {digest}"));
     let message = refused(&shop, "Fetched");
@@ -25,7 +25,7 @@ fn a_damaged_bundle_is_refused() {
     bytes[middle] ^= 0xff;
     fs::write(&bundle, bytes).unwrap();
     let message = refused(&shop, "Verified");
-    assert!(message.contains("webshop"), "it names the bundle: {message}");
+    assert!(message.contains("damaged"), "it says what is wrong: {message}");
 }
 
 /// Applies the bundle, waits until it is Stalled, and returns the message of the condition that failed.

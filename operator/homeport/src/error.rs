@@ -11,7 +11,9 @@ pub(crate) struct CommandError {
 impl CommandError {
     /// An error with a message that names what is wrong and how to mend it.
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into() }
+        Self {
+            message: message.into(),
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Logs, on standard error.
 
+use std::io::IsTerminal;
+
 use clap::{Args, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
@@ -7,7 +9,13 @@ use tracing_subscriber::EnvFilter;
 #[derive(Debug, Args)]
 pub(crate) struct Options {
     /// What is logged: error, warn, info, debug or trace, or a filter such as `info,homeport_sync=debug`.
-    #[arg(long, global = true, env = "HOMEPORT_LOG", default_value = "info", value_name = "FILTER")]
+    #[arg(
+        long,
+        global = true,
+        env = "HOMEPORT_LOG",
+        default_value = "info",
+        value_name = "FILTER"
+    )]
     log: String,
     /// The form of log lines.
     #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
@@ -28,7 +36,10 @@ pub(crate) fn init(options: &Options) {
         Ok(filter) => (filter, None),
         Err(error) => (EnvFilter::new("info"), Some(error)),
     };
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     match options.log_format {
         Format::Text => builder.init(),
         Format::Json => builder.json().init(),

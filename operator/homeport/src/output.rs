@@ -24,7 +24,11 @@ pub(crate) fn error(error: &CommandError) {
 fn write_to(mut out: impl Write, text: impl Display) {
     if let Err(error) = writeln!(out, "{text}").and_then(|()| out.flush()) {
         // Nobody reads on: as other programs do that are told so by SIGPIPE.
-        process::exit(if error.kind() == ErrorKind::BrokenPipe { 141 } else { 1 });
+        process::exit(if error.kind() == ErrorKind::BrokenPipe {
+            141
+        } else {
+            1
+        });
     }
 }
 
@@ -37,8 +41,11 @@ pub(crate) fn table<const N: usize>(header: [&str; N], rows: &[[String; N]]) -> 
         }
     }
     let render = |cells: [&str; N]| {
-        let padded: Vec<String> =
-            cells.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        let padded: Vec<String> = cells
+            .iter()
+            .zip(widths)
+            .map(|(cell, width)| format!("{cell:<width$}"))
+            .collect();
         padded.join("  ").trim_end().to_owned()
     };
     let mut lines = vec![render(header)];
@@ -52,7 +59,10 @@ mod tests {
 
     #[test]
     fn columns_are_as_wide_as_their_widest_cell() {
-        let rows = [["1".to_owned(), "läuft".to_owned()], ["10".to_owned(), String::new()]];
+        let rows = [
+            ["1".to_owned(), "läuft".to_owned()],
+            ["10".to_owned(), String::new()],
+        ];
         assert_eq!(table(["A", "STATE"], &rows), "A   STATE\n1   läuft\n10");
     }
 }

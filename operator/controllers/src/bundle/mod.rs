@@ -21,7 +21,7 @@ use homeport_crds::conditions::{
     self, DEPLOYED, FETCHED, HEALTHY, SECRETS_RESOLVED, TARGET_REACHABLE, VERIFIED,
 };
 use homeport_crds::{Cutover, DataSync, HprtBundle, HprtBundleStatus, SecretBinding};
-use homeport_deploy::Change;
+use homeport_deploy::{Change, Removal};
 use kube::api::ListParams;
 use kube::runtime::watcher;
 use kube::{Api, ResourceExt};
@@ -85,10 +85,16 @@ impl Reconciler for BundleReconciler {
     async fn cleanup(&self, object: &HprtBundle) -> Result<(), Failure> {
         self.stop(object).await;
         self.checks.forget(object);
-        match object.spec.deletion_policy {
-            DeletionPolicy::Retain => Ok(()),
-            DeletionPolicy::Delete => Target::of(&self.context, object)?.remove().await,
-        }
+        // Nothing was ever deployed to a target that is not supported.
+        let Ok(target) = Target::of(&self.context, object) else {
+            return Ok(());
+        };
+        target
+            .remove(match object.spec.deletion_policy {
+                DeletionPolicy::Retain => Removal::Retain,
+                DeletionPolicy::Delete => Removal::Delete,
+            })
+            .await
     }
 
     fn watches(&self, watches: Watches<HprtBundle>) -> Watches<HprtBundle> {

@@ -25,8 +25,20 @@ pub(super) fn roll_up(bundle: &HprtBundle, dependents: &Dependents, status: &mut
     let generation = bundle.metadata.generation.unwrap_or_default();
     let syncs: Vec<Part<'_>> = dependents.syncs.iter().map(sync_part).collect();
     let cutovers: Vec<Part<'_>> = dependents.cutovers.iter().map(cutover_part).collect();
-    set(&mut status.conditions, generation, SYNCED, &syncs);
-    set(&mut status.conditions, generation, CUT_OVER, &cutovers);
+    set(
+        &mut status.conditions,
+        generation,
+        SYNCED,
+        "WaitingForSync",
+        &syncs,
+    );
+    set(
+        &mut status.conditions,
+        generation,
+        CUT_OVER,
+        "WaitingForCutover",
+        &cutovers,
+    );
 
     let is_true = |type_| conditions::is_true_at(&status.conditions, type_, generation);
     let (step, percent) = if !is_true(DEPLOYED) || !is_true(HEALTHY) {
@@ -70,7 +82,7 @@ fn part<'a>(object: &impl ResourceExt, conditions: &'a [Condition], percent: i32
 }
 
 /// Where there are no parts there is nothing to say.
-fn set(conditions: &mut Vec<Condition>, generation: i64, type_: &str, parts: &[Part<'_>]) {
+fn set(conditions: &mut Vec<Condition>, generation: i64, type_: &str, waiting: &str, parts: &[Part<'_>]) {
     if parts.is_empty() {
         conditions::remove(conditions, type_);
         return;
@@ -78,7 +90,7 @@ fn set(conditions: &mut Vec<Condition>, generation: i64, type_: &str, parts: &[P
     match parts.iter().find(|part| !part.ready) {
         Some(part) => {
             let message = format!("{}: {}", part.name, part.message);
-            conditions::set(conditions, generation, type_, false, "NotReady", message);
+            conditions::set(conditions, generation, type_, false, waiting, message);
         }
         None => {
             let names = parts

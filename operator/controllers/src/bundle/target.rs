@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -212,7 +212,7 @@ impl Target {
                     outcome,
                 };
                 match cancel.run_until_cancelled(run).await {
-                    Some(Ok(report)) => ended(report.changed(), report.snapshot, Ok(report.states)),
+                    Some(Ok(report)) => ended(report.changed, report.snapshot, Ok(report.states)),
                     Some(Err(error)) => ended(true, None, Err(failure(&error))),
                     None => {
                         let message = "the deployment was interrupted; it is taken up again";
@@ -223,9 +223,9 @@ impl Target {
         }
     }
 
-    /// Removes all that was deployed, volumes too.
-    pub(super) async fn remove(&self) -> Result<(), Failure> {
-        let removed = remove(&*self.host, &self.layout, Removal::Delete, &self.options).await;
+    /// Ends the deployment: all runs on, or all is removed, volumes too.
+    pub(super) async fn remove(&self, removal: Removal) -> Result<(), Failure> {
+        let removed = remove(&*self.host, &self.layout, removal, &self.options.actor).await;
         removed.map_err(|error| failure(&error))
     }
 

@@ -38,18 +38,28 @@ impl Events {
     }
 }
 
-/// An event for each condition whose status or reason is new. `Reconciling` and `Stalled` repeat what `Ready` says,
-/// and make none.
+/// An event for each condition whose status or reason is new. `Reconciling` and `Stalled` repeat what `Ready` says, and
+/// make none; and where `Ready` in its turn repeats the reason of a stage, once is enough.
 fn transitions(old: &[Condition], new: &[Condition]) -> Vec<Event> {
-    new.iter()
-        .filter(|condition| ![RECONCILING, STALLED].contains(&condition.type_.as_str()))
-        .filter(|condition| {
-            !old.iter().any(|before| {
-                before.type_ == condition.type_
-                    && before.status == condition.status
-                    && before.reason == condition.reason
-            })
+    let is_news = |condition: &&Condition| {
+        !old.iter().any(|before| {
+            before.type_ == condition.type_
+                && before.status == condition.status
+                && before.reason == condition.reason
         })
+    };
+    let stages = new
+        .iter()
+        .filter(|condition| ![READY, RECONCILING, STALLED].contains(&condition.type_.as_str()));
+    let stages: Vec<&Condition> = stages.filter(is_news).collect();
+    let ready = new
+        .iter()
+        .filter(|condition| condition.type_ == READY)
+        .filter(is_news);
+    let ready = ready.filter(|ready| !stages.iter().any(|stage| stage.reason == ready.reason));
+    let mut news: Vec<&Condition> = stages.iter().copied().chain(ready).collect();
+    news.dedup_by(|a, b| a.reason == b.reason && a.message == b.message);
+    news.into_iter()
         .map(|condition| Event {
             type_: event_type(condition, new),
             reason: condition.reason.clone(),

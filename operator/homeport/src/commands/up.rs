@@ -25,7 +25,12 @@ pub(crate) struct Options {
     #[command(flatten)]
     state_dir: StateDir,
     /// The address and port of the API. Port 0 takes a free one.
-    #[arg(long, env = "HOMEPORT_LISTEN", default_value = "127.0.0.1:7443", value_name = "ADDRESS:PORT")]
+    #[arg(
+        long,
+        env = "HOMEPORT_LISTEN",
+        default_value = "127.0.0.1:7443",
+        value_name = "ADDRESS:PORT"
+    )]
     listen: SocketAddr,
 }
 
@@ -43,9 +48,12 @@ pub(crate) async fn run(options: Options) -> Result<(), CommandError> {
     let store_options =
         homeport_store::Options::file(state_dir.join("state.db")).with_root_ca(identity.ca_pem());
     let store = Store::open(store_options).await?;
-    let listener = TcpListener::bind(options.listen)
-        .await
-        .doing(|| format!("cannot listen on {} (--listen names another address)", options.listen))?;
+    let listener = TcpListener::bind(options.listen).await.doing(|| {
+        format!(
+            "cannot listen on {} (--listen names another address)",
+            options.listen
+        )
+    })?;
     let address = listener.local_addr()?;
 
     let shutdown = CancellationToken::new();
@@ -55,7 +63,12 @@ pub(crate) async fn run(options: Options) -> Result<(), CommandError> {
 
     let server = format!("https://{address}");
     let kubeconfig = state_dir.join(KUBECONFIG);
-    Kubeconfig { server: &server, ca_pem: identity.ca_pem(), token: &token }.write(&kubeconfig)?;
+    Kubeconfig {
+        server: &server,
+        ca_pem: identity.ca_pem(),
+        token: &token,
+    }
+    .write(&kubeconfig)?;
     output::line(format_args!(
         "homeport is ready: {server} (export KUBECONFIG={})",
         kubeconfig.display()
@@ -68,15 +81,20 @@ pub(crate) async fn run(options: Options) -> Result<(), CommandError> {
         shutdown.cancel();
         result
     };
-    let (served, ()) =
-        tokio::join!(serving, homeport_controllers::run(client, settings, shutdown.clone()));
+    let (served, ()) = tokio::join!(
+        serving,
+        homeport_controllers::run(client, settings, shutdown.clone())
+    );
     store.close().await;
     Ok(served?)
 }
 
 fn settings(state_dir: &Path) -> Result<homeport_controllers::Settings, CommandError> {
     let working_dir = std::env::current_dir().doing(|| "the working directory cannot be read".to_owned())?;
-    Ok(homeport_controllers::Settings { state_dir: state_dir.to_owned(), working_dir })
+    Ok(homeport_controllers::Settings {
+        state_dir: state_dir.to_owned(),
+        working_dir,
+    })
 }
 
 /// Applies the definitions of the four resources, and waits until the API serves them.

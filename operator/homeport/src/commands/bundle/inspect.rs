@@ -53,7 +53,14 @@ fn print_text(archive: &ArchiveReport) {
     let manifest = &archive.bundle.manifest;
     output::line(format_args!("sha256    {}", archive.sha256.to_hex()));
     output::line(format_args!("format    {} {}", manifest.format, manifest.version));
-    output::line(format_args!("created   {} by homeport {}", manifest.created, manifest.homeport_version));
+    let created = manifest
+        .created
+        .map(|created| created.to_string())
+        .unwrap_or_default();
+    output::line(format_args!(
+        "created   {created} by homeport {}",
+        manifest.homeport_version
+    ));
     output::line(format_args!(
         "size      {} in {} files ({} packed)",
         ByteSize(archive.content_size),
@@ -61,7 +68,11 @@ fn print_text(archive: &ArchiveReport) {
         ByteSize(archive.archive_size)
     ));
     if let Some(secrets) = &archive.bundle.secrets {
-        let names: Vec<&str> = secrets.secrets.iter().map(|secret| secret.name.as_str()).collect();
+        let names: Vec<&str> = secrets
+            .secrets
+            .iter()
+            .map(|secret| secret.name.as_str())
+            .collect();
         output::line(format_args!("secrets   {} (references only)", names.join(", ")));
     }
     if let Some(sync) = &archive.bundle.sync {
@@ -69,11 +80,21 @@ fn print_text(archive: &ArchiveReport) {
         output::line(format_args!("data      {}", names.join(", ")));
     }
     let stacks = manifest.stacks.iter().map(|stack| {
-        [stack.name.clone(), stack.services.join(", "), stack.depends_on.join(", ")]
+        [
+            stack.name.clone(),
+            stack.services.join(", "),
+            stack.depends_on.join(", "),
+        ]
     });
     output::line("");
-    output::line(output::table(["STACK", "SERVICES", "DEPENDS ON"], &stacks.collect::<Vec<_>>()));
-    let files = archive.files.iter().map(|file| [file.size.to_string(), file.path.clone()]);
+    output::line(output::table(
+        ["STACK", "SERVICES", "DEPENDS ON"],
+        &stacks.collect::<Vec<_>>(),
+    ));
+    let files = archive
+        .files
+        .iter()
+        .map(|file| [file.size.to_string(), file.path.clone()]);
     output::line("");
     output::line(output::table(["BYTES", "FILE"], &files.collect::<Vec<_>>()));
 }

@@ -25,7 +25,12 @@ pub(super) fn run(options: &Options) -> Result<(), CommandError> {
         None => default_directory(options)?,
     };
     let scanner = super::scanner()?;
-    let unpacked = unpack(&options.bundle, &directory, &options.limits.limits(), Some(&scanner))?;
+    let unpacked = unpack(
+        &options.bundle,
+        &directory,
+        &options.limits.limits(),
+        Some(&scanner),
+    )?;
     super::summarize("unpacked", unpacked.path.display(), &unpacked.archive);
     Ok(())
 }

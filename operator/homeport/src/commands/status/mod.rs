@@ -38,7 +38,10 @@ pub(crate) struct Options {
 
 pub(crate) async fn run(options: Options) -> Result<(), CommandError> {
     let client = client(&options).await?;
-    let view = View { client, namespace: options.namespace.clone() };
+    let view = View {
+        client,
+        namespace: options.namespace.clone(),
+    };
     if !options.watch {
         output::line(view.render().await?);
         return Ok(());
@@ -47,7 +50,10 @@ pub(crate) async fn run(options: Options) -> Result<(), CommandError> {
     let mut shown = String::new();
     // Changes that come together are shown together: all that are there by now are taken before the next look.
     while changes.next().await.is_some() {
-        while futures::FutureExt::now_or_never(changes.next()).flatten().is_some() {}
+        while futures::FutureExt::now_or_never(changes.next())
+            .flatten()
+            .is_some()
+        {}
         let table = view.render().await?;
         if table != shown {
             show_again(&table);
@@ -69,9 +75,15 @@ fn show_again(table: &str) {
 
 async fn client(options: &Options) -> Result<Client, CommandError> {
     let state_dir = options.state_dir.path()?;
-    let path = options.kubeconfig.clone().unwrap_or_else(|| state_dir.join(KUBECONFIG));
+    let path = options
+        .kubeconfig
+        .clone()
+        .unwrap_or_else(|| state_dir.join(KUBECONFIG));
     let config = read_config(&path).await.doing(|| {
-        format!("{}: no kubeconfig of homeport; start `homeport up`, or name its --state-dir", path.display())
+        format!(
+            "{}: no kubeconfig of homeport; start `homeport up`, or name its --state-dir",
+            path.display()
+        )
     })?;
     Ok(Client::try_from(config)?)
 }
@@ -103,17 +115,32 @@ impl View {
         K: Clone + std::fmt::Debug + DeserializeOwned,
     {
         let list = self.api::<K>().list(&ListParams::default()).await;
-        Ok(list.doing(|| format!("{} could not be listed; is `homeport up` running?", K::plural(&())))?.items)
+        Ok(list
+            .doing(|| {
+                format!(
+                    "{} could not be listed; is `homeport up` running?",
+                    K::plural(&())
+                )
+            })?
+            .items)
     }
 
     /// The table of every migration.
     async fn render(&self) -> Result<String, CommandError> {
         let bundles = self.list::<HprtBundle>().await?;
-        let bindings = group(self.list::<SecretBinding>().await?, |b| Some(b.spec.bundle_ref.name.clone()));
-        let syncs = group(self.list::<DataSync>().await?, |s| s.spec.bundle_ref.as_ref().map(|r| r.name.clone()));
-        let cutovers = group(self.list::<Cutover>().await?, |c| c.spec.bundle_ref.as_ref().map(|r| r.name.clone()));
+        let bindings = group(self.list::<SecretBinding>().await?, |b| {
+            Some(b.spec.bundle_ref.name.clone())
+        });
+        let syncs = group(self.list::<DataSync>().await?, |s| {
+            s.spec.bundle_ref.as_ref().map(|r| r.name.clone())
+        });
+        let cutovers = group(self.list::<Cutover>().await?, |c| {
+            c.spec.bundle_ref.as_ref().map(|r| r.name.clone())
+        });
         if bundles.is_empty() {
-            return Ok("No migrations: there is no HprtBundle. Apply one, as in examples/webshop/.".to_owned());
+            return Ok(
+                "No migrations: there is no HprtBundle. Apply one, as in examples/webshop/.".to_owned(),
+            );
         }
         let tables = bundles.iter().map(|bundle| {
             let key = (bundle.namespace().unwrap_or_default(), bundle.name_any());
@@ -143,7 +170,10 @@ fn changes_of<K>(api: Api<K>) -> futures::stream::BoxStream<'static, ()>
 where
     K: Resource<DynamicType = ()> + Clone + std::fmt::Debug + DeserializeOwned + Send + 'static,
 {
-    watcher(api, watcher::Config::default()).default_backoff().map(|_| ()).boxed()
+    watcher(api, watcher::Config::default())
+        .default_backoff()
+        .map(|_| ())
+        .boxed()
 }
 
 /// Objects by the namespace and name of the bundle that they are for.
@@ -154,7 +184,10 @@ fn group<K: ResourceExt>(
     let mut groups: BTreeMap<_, Vec<K>> = BTreeMap::new();
     for object in objects {
         if let Some(name) = bundle(&object) {
-            groups.entry((object.namespace().unwrap_or_default(), name)).or_default().push(object);
+            groups
+                .entry((object.namespace().unwrap_or_default(), name))
+                .or_default()
+                .push(object);
         }
     }
     groups

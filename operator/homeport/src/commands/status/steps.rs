@@ -47,7 +47,12 @@ struct Step {
 
 impl Step {
     fn new(name: &'static str, state: State, progress: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self { name, state, progress: progress.into(), detail: detail.into() }
+        Self {
+            name,
+            state,
+            progress: progress.into(),
+            detail: detail.into(),
+        }
     }
 }
 
@@ -58,15 +63,33 @@ pub(super) fn render(migration: &Migration<'_>) -> String {
         (_, Some(ssh)) => format!("{}@{}", ssh.user, ssh.host),
         _ => "local".to_owned(),
     };
-    let title = format!("{}/{} -> {target}", bundle.namespace().unwrap_or_default(), bundle.name_any());
-    let rows: Vec<[String; 4]> = [analyze(bundle), export(bundle), deploy(migration), sync(migration), cutover(migration)]
-        .into_iter()
-        .enumerate()
-        .map(|(index, step)| {
-            [format!("{}/5 {}", index + 1, step.name), step.state.text().to_owned(), step.progress, step.detail]
-        })
-        .collect();
-    format!("{title}\n{}", output::table(["STEP", "STATE", "PROGRESS", "DETAIL"], &rows))
+    let title = format!(
+        "{}/{} -> {target}",
+        bundle.namespace().unwrap_or_default(),
+        bundle.name_any()
+    );
+    let rows: Vec<[String; 4]> = [
+        analyze(bundle),
+        export(bundle),
+        deploy(migration),
+        sync(migration),
+        cutover(migration),
+    ]
+    .into_iter()
+    .enumerate()
+    .map(|(index, step)| {
+        [
+            format!("{}/5 {}", index + 1, step.name),
+            step.state.text().to_owned(),
+            step.progress,
+            step.detail,
+        ]
+    })
+    .collect();
+    format!(
+        "{title}\n{}",
+        output::table(["STEP", "STATE", "PROGRESS", "DETAIL"], &rows)
+    )
 }
 
 /// Analysis is over before there is a bundle: the bundle says what it found.
@@ -74,13 +97,22 @@ fn analyze(bundle: &HprtBundle) -> Step {
     let Some(summary) = bundle.status.as_ref().and_then(|status| status.bundle.as_ref()) else {
         return Step::new("Analyze", State::Waiting, "", "for the bundle");
     };
-    let place = [&summary.provider, &summary.region].into_iter().flatten().cloned().collect::<Vec<_>>().join(" ");
-    let resources = summary.resource_count.map_or_else(String::new, |count| format!("{count} resources"));
+    let place = [&summary.provider, &summary.region]
+        .into_iter()
+        .flatten()
+        .cloned()
+        .collect::<Vec<_>>()
+        .join(" ");
+    let resources = summary
+        .resource_count
+        .map_or_else(String::new, |count| format!("{count} resources"));
     Step::new("Analyze", State::Done, resources, place)
 }
 
 fn export(bundle: &HprtBundle) -> Step {
-    let Some(status) = &bundle.status else { return Step::new("Export", State::Waiting, "", "for the bundle") };
+    let Some(status) = &bundle.status else {
+        return Step::new("Export", State::Waiting, "", "for the bundle");
+    };
     match &status.bundle {
         Some(summary) => {
             let digest = summary.digest.trim_start_matches("sha256:");
@@ -88,24 +120,40 @@ fn export(bundle: &HprtBundle) -> Step {
             let detail = format!("sha256:{short}, format {}", summary.format_version);
             Step::new("Export", State::Done, format!("{} files", summary.files), detail)
         }
-        None => Step::new("Export", verdict(&status.conditions), "", message(&status.conditions)),
+        None => Step::new(
+            "Export",
+            verdict(&status.conditions),
+            "",
+            message(&status.conditions),
+        ),
     }
 }
 
 fn deploy(migration: &Migration<'_>) -> Step {
     let bundle = migration.bundle;
     let generation = bundle.metadata.generation.unwrap_or_default();
-    let Some(status) = &bundle.status else { return Step::new("Deploy", State::Waiting, "", "") };
-    let progress = status.stacks_ready.as_ref().map_or_else(String::new, |ready| format!("{ready} stacks"));
+    let Some(status) = &bundle.status else {
+        return Step::new("Deploy", State::Waiting, "", "");
+    };
+    let progress = status
+        .stacks_ready
+        .as_ref()
+        .map_or_else(String::new, |ready| format!("{ready} stacks"));
     let is_true = |type_| conditions::is_true_at(&status.conditions, type_, generation);
     if is_true(DEPLOYED) && is_true(HEALTHY) {
-        let revision = status.revision.map_or_else(String::new, |revision| format!("revision {revision}, healthy"));
+        let revision = status
+            .revision
+            .map_or_else(String::new, |revision| format!("revision {revision}, healthy"));
         return Step::new("Deploy", State::Done, progress, revision);
     }
     // A secret that is missing is the binding's to explain.
-    let unresolved = migration.bindings.iter().filter_map(|binding| binding.status.as_ref()).find_map(|status| {
-        conditions::find(&status.conditions, READY).filter(|ready| ready.status == "False")
-    });
+    let unresolved = migration
+        .bindings
+        .iter()
+        .filter_map(|binding| binding.status.as_ref())
+        .find_map(|status| {
+            conditions::find(&status.conditions, READY).filter(|ready| ready.status == "False")
+        });
     let detail = unresolved.map_or_else(|| message(&status.conditions), |ready| ready.message.clone());
     Step::new("Deploy", verdict(&status.conditions), progress, detail)
 }
@@ -115,13 +163,28 @@ fn sync(migration: &Migration<'_>) -> Step {
         return Step::new("Sync", State::NotAsked, "", "no DataSync for this bundle");
     };
     // The one that is furthest from done tells how the step is.
-    let sync = migration.syncs.iter().find(|sync| !is_ready(sync.metadata.generation, sync_conditions(sync)));
+    let sync = migration
+        .syncs
+        .iter()
+        .find(|sync| !is_ready(sync.metadata.generation, sync_conditions(sync)));
     let Some(status) = sync.unwrap_or(first).status.as_ref() else {
         return Step::new("Sync", State::Waiting, "", "");
     };
-    let tasks = status.tasks_done.as_ref().map_or_else(String::new, |done| format!("{done} tasks"));
-    let progress = [tasks, status.percent.map_or_else(String::new, |percent| format!("{percent}%"))];
-    let progress = progress.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ");
+    let tasks = status
+        .tasks_done
+        .as_ref()
+        .map_or_else(String::new, |done| format!("{done} tasks"));
+    let progress = [
+        tasks,
+        status
+            .percent
+            .map_or_else(String::new, |percent| format!("{percent}%")),
+    ];
+    let progress = progress
+        .into_iter()
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join(", ");
     if sync.is_none() {
         return Step::new("Sync", State::Done, progress, message(&status.conditions));
     }
@@ -138,14 +201,25 @@ fn cutover(migration: &Migration<'_>) -> Step {
         return Step::new("Cutover", State::NotAsked, "", "no Cutover for this bundle");
     };
     let open = migration.cutovers.iter().find(|cutover| {
-        let conditions = cutover.status.as_ref().map_or(&[][..], |status| &status.conditions);
+        let conditions = cutover
+            .status
+            .as_ref()
+            .map_or(&[][..], |status| &status.conditions);
         !is_ready(cutover.metadata.generation, conditions)
     });
     let Some(status) = open.unwrap_or(first).status.as_ref() else {
         return Step::new("Cutover", State::Waiting, "", "");
     };
-    let progress = status.step.clone().or_else(|| status.state.clone()).unwrap_or_default();
-    let state = if open.is_none() { State::Done } else { verdict(&status.conditions) };
+    let progress = status
+        .step
+        .clone()
+        .or_else(|| status.state.clone())
+        .unwrap_or_default();
+    let state = if open.is_none() {
+        State::Done
+    } else {
+        verdict(&status.conditions)
+    };
     Step::new("Cutover", state, progress, message(&status.conditions))
 }
 
@@ -226,7 +300,12 @@ mod tests {
             "observedGeneration": -1, "tasksDone": "0/1", "percent": 43, "rate": "85 MB/s", "eta": "12s",
             "conditions": [condition("Ready", "Unknown", "Copying", "copying main")],
         }));
-        let table = render(&Migration { bundle: &bundle, bindings: &[], syncs: &[sync], cutovers: &[] });
+        let table = render(&Migration {
+            bundle: &bundle,
+            bindings: &[],
+            syncs: &[sync],
+            cutovers: &[],
+        });
         assert_eq!(
             table,
             "default/webshop -> local\n\

@@ -11,11 +11,13 @@
 //! - *One snapshot.* A read-only transaction on the source exports its snapshot; every stream, and `pg_dump`, sees
 //!   the source through it. A run that lost its snapshot starts over with a new one, keeping what did not change.
 //! - *Schema* (`postgres/schema.rs`): `pg_dump` writes the table of contents of an archive; its objects are
-//!   created by us, the part before the data in one transaction, the part after it one object a transaction.
+//!   created by us, the part before the data in one transaction, the part after it one object a transaction. This
+//!   is the one client program that is needed; it has to be as new as the source's server (`postgres/pg_dump.rs`).
 //! - *Rows* (`postgres/rows.rs`): raw `COPY` frames from one socket to the other, binary where that is safe
 //!   (`postgres/format.rs`). A table is one transaction that truncates it, loads it with `FREEZE`, reads it back,
 //!   compares checksums and records both. A big table is one transaction a range of pages instead, shared by all
-//!   streams. Indexes of a finished table are built while other tables are copied (`postgres/jobs.rs`).
+//!   streams. Indexes of a finished table are built while other tables are copied, and foreign keys as soon as both
+//!   their tables are complete (`postgres/load.rs`).
 //! - *Checksums* (`checksum.rs`): the sum of a hash of each row as the server sends it, with settings that make both
 //!   servers write alike. The source's is taken while rows pass, so that only the target is read a second time, and
 //!   no function has to exist or agree on either server.

@@ -1,4 +1,5 @@
-//! Moving and comparing the rows: workers that share one queue, each with a session on either side.
+//! Moving the rows and building what belongs to them: workers that share one queue, each with a session on either
+//! side.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,6 +8,7 @@ use tokio::task::JoinSet;
 use tracing::warn;
 
 use super::catalog::{Catalog, PageRange, Table};
+use super::foreign_keys::{ForeignKey, ForeignKeys, rounds};
 use super::jobs::Queue;
 use super::rows::{self, Account};
 use super::schema::{self, Object, Roles, Schema};
@@ -41,43 +43,6 @@ enum Job {
     /// Create one object that is not built with a table.
     Object(usize),
     Analyze(usize),
-}
-
-/// An object that ties two tables together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct ForeignKey {
-    object: usize,
-    table: usize,
-    referenced: usize,
-}
-
-/// Foreign keys that wait for their tables.
-#[derive(Debug, Default)]
-struct ForeignKeys {
-    waiting: Vec<ForeignKey>,
-    /// Tables with all their rows, indexes and statistics.
-    complete: HashSet<usize>,
-    /// Tables that a foreign key under way locks.
-    locked: HashSet<usize>,
-}
-
-impl ForeignKeys {
-    /// Takes out those whose tables are complete and free, and locks these.
-    fn take_ready(&mut self) -> Vec<ForeignKey> {
-        let (complete, locked) = (&self.complete, &mut self.locked);
-        self.waiting
-            .extract_if(.., |key| {
-                let tables = [key.table, key.referenced];
-                let ready = tables
-                    .iter()
-                    .all(|table| complete.contains(table) && !locked.contains(table));
-                if ready {
-                    locked.extend(tables);
-                }
-                ready
-            })
-            .collect()
-    }
 }
 
 /// How far a table is in this run.
@@ -545,12 +510,12 @@ impl Copy {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Waits for all workers. The first error ends the others, and their sessions, before it is returned.
-async fn join(mut workers: JoinSet<Result<(), Error>>) -> Result<(), Error> {
+pub(super) async fn join(mut workers: JoinSet<Result<(), Error>>) -> Result<(), Error> {
     while let Some(finished) = workers.join_next().await {
         let outcome = finished.unwrap_or_else(|error| {
             Err(Error::Protocol {
@@ -597,23 +562,6 @@ fn missing(whole: &[PageRange], done: &[PageRange]) -> Vec<PageRange> {
         }
     }
     missing
-}
-
-/// Puts foreign keys into rounds within which no two lock the same relation.
-fn rounds(foreign_keys: &[(usize, (u32, u32))]) -> Vec<Vec<usize>> {
-    let mut rounds: Vec<(Vec<usize>, HashSet<u32>)> = Vec::new();
-    for (object, (relation, referenced)) in foreign_keys {
-        let free = rounds
-            .iter()
-            .position(|(_, locked)| !locked.contains(relation) && !locked.contains(referenced))
-            .unwrap_or_else(|| {
-                rounds.push((Vec::new(), HashSet::new()));
-                rounds.len() - 1
-            });
-        rounds[free].0.push(*object);
-        rounds[free].1.extend([*relation, *referenced]);
-    }
-    rounds.into_iter().map(|(objects, _)| objects).collect()
 }
 
 /// One worker with its sessions, which it opens when it first needs them and again after they broke.
@@ -969,7 +917,11 @@ async fn open_target(copy: &Copy) -> Result<Session, Error> {
 }
 
 /// Lets a new session see what the exporting one sees, as long as that one is there.
-async fn take_on_snapshot(session: &Session, snapshot: &str, leader: &Session) -> Result<(), Error> {
+pub(super) async fn take_on_snapshot(
+    session: &Session,
+    snapshot: &str,
+    leader: &Session,
+) -> Result<(), Error> {
     let sql = format!(
         "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT {}",
         super::literal(snapshot)
@@ -990,107 +942,6 @@ fn lock_statement(table: &Table) -> String {
         "BEGIN; SET LOCAL lock_timeout = '60s'; LOCK TABLE ONLY {} IN ACCESS EXCLUSIVE MODE",
         table.sql_name()
     )
-}
-
-/// A comparison of both sides, each at a snapshot of its own.
-pub(super) struct Comparison {
-    task: Task,
-    sides: Sides,
-    target_snapshot: String,
-    tables: Vec<Table>,
-    /// Whether the target has the table, with the same columns.
-    comparable: Vec<bool>,
-    throttle: Throttle,
-    meter: Arc<Meter>,
-    verdicts: Mutex<Vec<Verdict>>,
-    queue: Queue<usize>,
-}
-
-impl Comparison {
-    pub(super) fn new(
-        task: Task,
-        sides: Sides,
-        target_snapshot: String,
-        tables: Vec<Table>,
-        comparable: Vec<bool>,
-        meter: Arc<Meter>,
-    ) -> Arc<Comparison> {
-        let throttle = Throttle::new(task.bandwidth_limit);
-        Arc::new(Comparison {
-            task,
-            sides,
-            target_snapshot,
-            tables,
-            comparable,
-            throttle,
-            meter,
-            verdicts: Mutex::default(),
-            queue: Queue::new(),
-        })
-    }
-
-    /// Verdicts by name.
-    pub(super) async fn run(self: &Arc<Self>, with_large_objects: bool) -> Result<Vec<Verdict>, Error> {
-        for (index, table) in self.tables.iter().enumerate() {
-            self.queue.push(table.bytes, index);
-        }
-        let mut workers = JoinSet::new();
-        for _ in 0..self.task.parallelism.min(self.tables.len()) {
-            let comparison = Arc::clone(self);
-            workers.spawn(async move { comparison.work().await });
-        }
-        join(workers).await?;
-        if with_large_objects {
-            let (on_source, on_target) = tokio::try_join!(
-                large_objects::read_checksum(&self.sides.source),
-                large_objects::read_checksum(&self.sides.target),
-            )?;
-            lock(&self.verdicts).push(Verdict::new(LARGE_OBJECTS, on_source, on_target));
-        }
-        let mut verdicts = std::mem::take(&mut *lock(&self.verdicts));
-        verdicts.sort_by(|a, b| a.table.cmp(&b.table));
-        Ok(verdicts)
-    }
-
-    async fn work(&self) -> Result<(), Error> {
-        let application = application(&self.task);
-        let source = Session::open(&self.task.source, Side::Source, &application).await?;
-        take_on_snapshot(&source, &self.sides.snapshot, &self.sides.source).await?;
-        let target = Session::open(&self.task.target, Side::Target, &application).await?;
-        take_on_snapshot(&target, &self.target_snapshot, &self.sides.target).await?;
-        while let Some(index) = self.queue.take().await {
-            let verdict = self.compare(&source, &target, index).await?;
-            lock(&self.verdicts).push(verdict);
-            self.queue.done();
-        }
-        Ok(())
-    }
-
-    async fn compare(&self, source: &Session, target: &Session, index: usize) -> Result<Verdict, Error> {
-        let table = &self.tables[index];
-        let sql = table.copy_out(None);
-        let action = format!("comparing {}", table.name());
-        let account = Account {
-            throttle: &self.throttle,
-            meter: &self.meter,
-        };
-        let read_target = async {
-            if self.comparable[index] {
-                rows::read_checksum(target, &action, &sql, table.format, None).await
-            } else {
-                Ok(Default::default())
-            }
-        };
-        let ((on_source, bytes), (on_target, _)) = tokio::try_join!(
-            rows::read_checksum(source, &action, &sql, table.format, Some(account)),
-            read_target,
-        )?;
-        self.meter.finished(table.oid, bytes, on_source.rows());
-        let mut verdict = Verdict::new(table.name(), on_source, on_target);
-        // An empty table that the target does not have is not the same as one that it has.
-        verdict.equal &= self.comparable[index];
-        Ok(verdict)
-    }
 }
 
 #[cfg(test)]
@@ -1146,48 +997,6 @@ mod tests {
                     .filter(|range| range.first <= page && range.end.is_none_or(|end| page < end))
                     .count();
                 prop_assert_eq!(covers, 1, "page {}", page);
-            }
-        }
-
-        #[test]
-        fn foreign_keys_under_way_share_no_table(pairs in prop::collection::vec((0usize..6, 0usize..6), 0..20)) {
-            let waiting: Vec<ForeignKey> = pairs
-                .iter()
-                .enumerate()
-                .map(|(object, (table, referenced))| ForeignKey { object, table: *table, referenced: *referenced })
-                .collect();
-            let mut keys = ForeignKeys { waiting, ..ForeignKeys::default() };
-            prop_assert!(keys.take_ready().is_empty(), "no table is complete");
-            keys.complete.extend(0..6);
-            let mut done = 0;
-            while !keys.waiting.is_empty() {
-                let ready = keys.take_ready();
-                prop_assert!(!ready.is_empty(), "a key waits for nothing");
-                let mut seen = HashSet::new();
-                for key in &ready {
-                    prop_assert!(!seen.contains(&key.table) && !seen.contains(&key.referenced));
-                    seen.extend([key.table, key.referenced]);
-                }
-                done += ready.len();
-                keys.locked.clear();
-            }
-            prop_assert_eq!(done, pairs.len());
-        }
-
-        #[test]
-        fn foreign_keys_of_a_round_share_no_relation(keys in prop::collection::vec((0u32..8, 0u32..8), 0..20)) {
-            let keys: Vec<(usize, (u32, u32))> = keys.into_iter().enumerate().collect();
-            let rounds = rounds(&keys);
-            let mut all: Vec<usize> = rounds.iter().flatten().copied().collect();
-            all.sort_unstable();
-            prop_assert_eq!(all, (0..keys.len()).collect::<Vec<_>>());
-            for round in rounds {
-                let mut seen = HashSet::new();
-                for object in round {
-                    let (relation, referenced) = keys[object].1;
-                    prop_assert!(!seen.contains(&relation) && !seen.contains(&referenced));
-                    seen.extend([relation, referenced]);
-                }
             }
         }
     }

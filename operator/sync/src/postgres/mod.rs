@@ -2,6 +2,8 @@
 
 mod archive;
 mod catalog;
+mod compare;
+mod foreign_keys;
 mod format;
 mod jobs;
 mod large_objects;
@@ -27,8 +29,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use self::catalog::{Catalog, Column, Table};
+use self::compare::Comparison;
 use self::format::Format;
-use self::load::{Comparison, Copy};
+use self::load::Copy;
 use self::schema::{Roles, Schema};
 use self::session::Session;
 use self::sql::{literal, qualified};

@@ -13,7 +13,7 @@ pub(super) fn has_password(place: Surroundings<'_>, kind: FileKind) -> bool {
     if place.at == 0 || !block[place.at - 1].is_ascii_alphanumeric() {
         return false;
     }
-    let rest = &block[place.at + KEYWORD.len()..place.line_end().max(place.at + KEYWORD.len())];
+    let rest = &block[place.at + KEYWORD.len()..place.horizon()];
     let Some(userinfo) = userinfo(rest) else {
         return false;
     };

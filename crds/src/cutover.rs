@@ -486,9 +486,10 @@ impl Default for CutoverStatus {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CutoverStep {
-    /// The step, such as PreChecks, Capture, Switch, Propagation, PostChecks, Soak or Rollback.
+    /// The step: PreChecks, Capture, Switch, Propagation, PostChecks and Soak; Rollback and RollbackPropagation where
+    /// the switch is undone.
     pub name: String,
-    /// Running, Done, Failed or Skipped.
+    /// Pending, Running, Done, Failed or Skipped.
     pub state: String,
     /// When it began (RFC 3339).
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -517,11 +518,13 @@ pub struct RecordStatus {
     /// As it was before the switch. A rollback removes the record where this is absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<RecordValues>,
-    /// As it is to be after the switch.
-    pub after: RecordValues,
-    /// Whether it was homeport's already before the switch.
-    #[serde(default)]
-    pub owned_before: bool,
+    /// As it is to be after the switch. The switch removes the record where this is absent: it cannot stand beside
+    /// another one of the switch, such as a CNAME beside an address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<RecordValues>,
+    /// Who owned it before the switch, as its TXT record said. A rollback restores that too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner_before: Option<String>,
 }
 
 /// The values of a record set.

@@ -1,0 +1,5 @@
+//! The controllers on an API in the same process.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod data_sync;

@@ -417,6 +417,35 @@ fn applying_status_touches_status_only() {
     assert_eq!(managers(&next)[1]["subresource"], "status");
 }
 
+/// As deep as the JSON parser lets objects be.
+#[test]
+fn deep_objects_are_walked() {
+    let schema = Structural::compile(&json!({"type": "object", "properties": {
+        "spec": {"type": "object", "x-kubernetes-preserve-unknown-fields": true},
+    }}))
+    .unwrap();
+    let nested = |leaf: &str| (0..120).fold(json!(leaf), |inner, _| json!({"a": inner}));
+    let object = |leaf: &str| json!({"apiVersion": "g/v1", "kind": "K", "metadata": {"name": "a"}, "spec": nested(leaf)});
+    let run = |live: Option<&Value>, leaf: &str| {
+        server_side_apply(live, &object(leaf), "me", false, &schema, "", "g/v1", at(T1)).unwrap()
+    };
+    let one = run(None, "x");
+    let two = run(Some(&one), "y");
+    assert_eq!(two["spec"], nested("y"));
+    let mut three = object("z");
+    track_update(
+        Some(&two),
+        &mut three,
+        "other",
+        "Update",
+        "",
+        "g/v1",
+        &schema,
+        at(T2),
+    );
+    assert!(ownership(&three).get("other Update").is_some());
+}
+
 /// A kind with one list of each sort and a granular map.
 fn mixed() -> Structural {
     Structural::compile(&json!({"type": "object", "properties": {"spec": {"type": "object", "properties": {

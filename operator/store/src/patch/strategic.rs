@@ -301,6 +301,14 @@ mod tests {
         }),
         json!({"containers": [{"name": "a", "image": "1"}, {"name": "server"}, {"name": "b"}]})
     )]
+    #[case::weaves_both_orders(
+        json!({"containers": [{"name": "a"}, {"name": "x"}, {"name": "b"}, {"name": "y"}]}),
+        json!({
+            "$setElementOrder/containers": [{"name": "n"}, {"name": "b"}, {"name": "a"}],
+            "containers": [{"name": "n"}]
+        }),
+        json!({"containers": [{"name": "n"}, {"name": "x"}, {"name": "b"}, {"name": "a"}, {"name": "y"}]})
+    )]
     #[case::order_alone(
         json!({"containers": [{"name": "a"}, {"name": "b"}]}),
         json!({"$setElementOrder/containers": [{"name": "b"}, {"name": "a"}]}),

@@ -352,6 +352,7 @@ fn rules(rules: Value) -> Value {
 #[case("self.?url.orValue('none') != ''", json!({}), json!({"url": ""}))]
 #[case("self.?labels.?a.hasValue()", json!({"labels": {"a": ""}}), json!({"labels": {"b": ""}}))]
 #[case("self.?labels.a.orValue('x') == 'x'", json!({}), json!({"labels": {"a": "y"}}))]
+#[case("dyn(self.min) == 1", json!({"min": 1}), json!({"min": 2}))]
 #[case("quantity(self.path).isLessThan(quantity('1Gi'))", json!({"path": "500Mi"}), json!({"path": "2Gi"}))]
 fn rules_decide(#[case] rule: &str, #[case] good: Value, #[case] bad: Value) {
     let schema = compile(rules(json!([{"rule": rule}])));
@@ -531,6 +532,27 @@ fn costly_rules_are_stopped_before_they_run(#[case] rule: &str) {
 #[case::message_construction(rules(json!([{"rule": "Foo{a: 1} == Foo{a: 1}"}])))]
 fn hostile_schemas_are_refused(#[case] spec: Value) {
     assert!(Structural::compile(&with_spec(spec)).is_err());
+}
+
+/// The limits leave room on the stack: what is just within them is walked.
+#[test]
+fn what_is_just_deep_enough_is_walked() {
+    let rule = format!("self.min + {} == 101", vec!["1"; 99].join(" + "));
+    let schema = compile(rules(json!([{"rule": rule}])));
+    assert_eq!(
+        messages(&schema.validate(&object(json!({"min": 2})), None)),
+        [""; 0]
+    );
+
+    let deep = (0..85).fold(
+        json!({"type": "string"}),
+        |inner, _| json!({"type": "array", "items": inner}),
+    );
+    let schema = compile(deep);
+    let mut value = object((0..85).fold(json!("x"), |inner, _| json!([inner])));
+    schema.default_values(&mut value);
+    assert_eq!(schema.prune(&mut value), [""; 0]);
+    assert_eq!(messages(&schema.validate(&value, None)), [""; 0]);
 }
 
 fn json_value() -> impl Strategy<Value = Value> {

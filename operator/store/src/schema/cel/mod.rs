@@ -17,7 +17,7 @@ use std::{
 use kube_cel::{
     KubeCelExt as _,
     cel::{
-        Context, Value as CelValue,
+        self, Context, Value as CelValue,
         objects::OptionalValue,
         parser::{Expression, Parser},
     },
@@ -39,6 +39,7 @@ const MAX_MESSAGE_BYTES: usize = 5 * 1024;
 static FUNCTIONS: LazyLock<Context<'static>> = LazyLock::new(|| {
     let mut context = Context::default().with_all();
     context.add_function("type", type_of);
+    context.add_function("dyn", |value: CelValue| -> cel::ResolveResult { Ok(value) });
     for name in TYPES {
         context.add_variable_from_value(*name, type_value(name));
     }

@@ -33,6 +33,9 @@ pub(crate) fn complete(kind: &Kind, object: &mut Value, old: Option<&Value>, now
         crd::complete(object, old, now);
     } else if !kind.custom {
         defaults::fill(&kind.kind, object);
+        if old.is_none() && matches!(kind.kind.as_str(), "Pod" | "PersistentVolumeClaim") {
+            object["status"] = json!({"phase": "Pending"});
+        }
     }
 }
 
@@ -165,6 +168,10 @@ async fn ensure(
         name: None,
         subresource: None,
     };
+    let key = target.key(super::meta::name(&object));
+    if api.engine().read(|memory| memory.get(&key).is_some()) {
+        return Ok(());
+    }
     match write::create_object(api, &target, &WriteOptions::of_server(), object).await {
         Err(failure) if failure.code() == StatusCode::CONFLICT => Ok(()),
         created => created.map(|_| ()),

@@ -151,13 +151,7 @@ pub(crate) fn built_in(kind: &str) -> Vec<Column> {
         ],
         "Lease" => vec![path("Holder", 0, ".spec.holderIdentity")],
         "Deployment" => vec![
-            Some(computed("Ready", 0, |object, _| {
-                let ready = object["status"]["readyReplicas"].as_i64().unwrap_or(0);
-                Value::from(format!(
-                    "{ready}/{}",
-                    object["spec"]["replicas"].as_i64().unwrap_or(1)
-                ))
-            })),
+            Some(computed("Ready", 0, ready_of_desired)),
             Some(computed("Up-to-date", 0, |object, _| {
                 count(&object["status"]["updatedReplicas"])
             })),
@@ -199,6 +193,55 @@ pub(crate) fn built_in(kind: &str) -> Vec<Column> {
                     Value::from("<none>")
                 }
             })),
+        ],
+        "Pod" => vec![
+            Some(computed("Ready", 0, |pod, _| {
+                let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+                let states = list(&pod["status"]["containerStatuses"]);
+                let ready = states.iter().filter(|state| state["ready"] == true).count();
+                Value::from(format!("{ready}/{}", list(&pod["spec"]["containers"]).len()))
+            })),
+            path("Status", 0, ".status.phase"),
+            Some(computed("Restarts", 0, |pod, _| {
+                let states = pod["status"]["containerStatuses"].as_array();
+                let restarts = states
+                    .into_iter()
+                    .flatten()
+                    .filter_map(|state| state["restartCount"].as_i64());
+                Value::from(restarts.sum::<i64>())
+            })),
+        ],
+        "ReplicaSet" => vec![
+            Some(computed("Desired", 0, |object, _| {
+                count(&object["spec"]["replicas"])
+            })),
+            Some(computed("Current", 0, |object, _| {
+                count(&object["status"]["replicas"])
+            })),
+            Some(computed("Ready", 0, |object, _| {
+                count(&object["status"]["readyReplicas"])
+            })),
+        ],
+        "StatefulSet" => vec![Some(computed("Ready", 0, ready_of_desired))],
+        "DaemonSet" => vec![
+            Some(computed("Desired", 0, |object, _| {
+                count(&object["status"]["desiredNumberScheduled"])
+            })),
+            Some(computed("Current", 0, |object, _| {
+                count(&object["status"]["currentNumberScheduled"])
+            })),
+            Some(computed("Ready", 0, |object, _| {
+                count(&object["status"]["numberReady"])
+            })),
+        ],
+        "PersistentVolumeClaim" => vec![
+            path("Status", 0, ".status.phase"),
+            path("Volume", 0, ".spec.volumeName"),
+            path("Capacity", 0, ".status.capacity.storage"),
+            Some(computed("Access Modes", 0, |object, _| {
+                joined(&object["spec"]["accessModes"])
+            })),
+            path("StorageClass", 0, ".spec.storageClassName"),
         ],
         "RoleBinding" | "ClusterRoleBinding" => vec![Some(computed("Role", 0, |object, _| {
             let role = &object["roleRef"];
@@ -311,6 +354,14 @@ fn entries(object: &Value) -> Value {
 
 fn count(value: &Value) -> Value {
     json!(value.as_i64().unwrap_or(0))
+}
+
+fn ready_of_desired(object: &Value, _: Timestamp) -> Value {
+    let ready = object["status"]["readyReplicas"].as_i64().unwrap_or(0);
+    Value::from(format!(
+        "{ready}/{}",
+        object["spec"]["replicas"].as_i64().unwrap_or(1)
+    ))
 }
 
 fn or(value: &Value, absent: &str) -> Value {

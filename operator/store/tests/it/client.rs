@@ -1,18 +1,19 @@
 //! Requests through the in-process service: what each verb does, and what is refused and how.
 
-use futures::TryStreamExt as _;
+use futures::{StreamExt as _, TryStreamExt as _};
 use k8s_openapi::api::core::v1::{ConfigMap, Event, Namespace, Secret};
 use kube::api::{
     Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams, PropagationPolicy,
 };
 use kube::runtime::finalizer::{Event as FinalizerEvent, finalizer};
-use kube::runtime::{WatchStreamExt as _, controller::Action, watcher};
+use kube::runtime::wait::{await_condition, conditions};
+use kube::runtime::{Controller, WatchStreamExt as _, controller::Action, watcher};
 use kube::{Resource as _, ResourceExt as _};
 use rstest::rstest;
 use serde_json::{Value, json};
 
 use crate::support::{
-    WIDGETS, client, eventually, get, post, send, store, widget, widget_definition, widgets,
+    WIDGETS, client, eventually, get, post, resource, send, store, widget, widget_definition, widgets,
 };
 
 const MERGE: &[(&str, &str)] = &[("content-type", "application/merge-patch+json")];
@@ -434,6 +435,59 @@ async fn a_controllers_finalizer_holds_and_releases() {
     reconcile().await;
     assert!(widgets.get_opt("a").await.unwrap().is_none());
     assert_eq!(*seen.lock().unwrap(), [false, true]);
+}
+
+/// A whole controller: reconciled on creation, status by server-side apply, cleaned up on deletion.
+#[tokio::test]
+async fn a_controller_runs_through_the_service() {
+    let store = store().await;
+    let kind = resource("test.dev", "Widget", "widgets");
+    let watched: Api<DynamicObject> = Api::all_with(client(&store), &kind);
+    let api = widgets(&store);
+    let reconcile = |object: std::sync::Arc<DynamicObject>, api: std::sync::Arc<Api<DynamicObject>>| async move {
+        finalizer(&api, "test.dev/cleanup", object, |event| async {
+            if let FinalizerEvent::Apply(object) = event {
+                let status = json!({
+                    "apiVersion": "test.dev/v1", "kind": "Widget",
+                    "status": {"conditions": [{"type": "Ready", "status": "True"}]},
+                });
+                let params = PatchParams::apply("controller").force();
+                api.patch_status(&object.name_any(), &params, &Patch::Apply(status))
+                    .await?;
+            }
+            Ok::<_, kube::Error>(Action::await_change())
+        })
+        .await
+    };
+    let controller = Controller::new_with(watched, watcher::Config::default(), kind)
+        .run(
+            reconcile,
+            |_, _, _| Action::await_change(),
+            std::sync::Arc::new(api.clone()),
+        )
+        .for_each(|_| std::future::ready(()));
+    let user = async {
+        post(&store, WIDGETS, &widget("a", 1)).await;
+        let ready = await_condition(api.clone(), "a", |object: Option<&DynamicObject>| {
+            object.is_some_and(|object| object.data["status"]["conditions"][0]["status"] == "True")
+        });
+        let object = ready.await.unwrap().unwrap();
+        assert_eq!(object.finalizers(), ["test.dev/cleanup"]);
+        assert_eq!(
+            object.metadata.generation,
+            Some(1),
+            "neither status nor finalizers count"
+        );
+        api.delete("a", &DeleteParams::default()).await.unwrap();
+        let uid = object.uid().unwrap();
+        await_condition(api.clone(), "a", conditions::is_deleted(&uid))
+            .await
+            .unwrap();
+    };
+    tokio::select! {
+        () = user => {}
+        () = controller => panic!("the controller ended"),
+    }
 }
 
 #[rstest]

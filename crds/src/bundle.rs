@@ -99,7 +99,7 @@ const fn history_limit() -> u32 {
 }
 
 const fn check_interval() -> Duration {
-    Duration::from_secs(60)
+    Duration::from_secs(30)
 }
 
 /// Where a bundle comes from.

@@ -67,8 +67,9 @@ fn set_status(
     type_: &str,
     status: &str,
     reason: &str,
-    message: String,
+    mut message: String,
 ) {
+    truncate(&mut message);
     let now = Time(Timestamp::now());
     match conditions.iter_mut().find(|condition| condition.type_ == type_) {
         Some(condition) => {
@@ -88,6 +89,19 @@ fn set_status(
             reason: reason.to_owned(),
             message,
         }),
+    }
+}
+
+/// Cuts a message, such as one with the last lines of a log, to what a person reads and the schema takes.
+fn truncate(message: &mut String) {
+    const LIMIT: usize = 4096;
+    if message.len() > LIMIT {
+        let end = (0..=LIMIT)
+            .rev()
+            .find(|end| message.is_char_boundary(*end))
+            .unwrap_or_default();
+        message.truncate(end);
+        message.push('…');
     }
 }
 
@@ -263,6 +277,20 @@ mod tests {
             3
         );
         assert_eq!(statuses(&conditions), [("Ready".into(), "True".into())]);
+    }
+
+    #[test]
+    fn a_message_is_cut_at_a_character() {
+        let mut conditions = Vec::new();
+        set(
+            &mut conditions,
+            1,
+            DEPLOYED,
+            false,
+            "HookFailed",
+            "ä".repeat(10_000),
+        );
+        assert!(conditions[0].message.ends_with("ä…") && conditions[0].message.len() < 4200);
     }
 
     #[test]

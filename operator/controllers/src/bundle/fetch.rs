@@ -89,8 +89,11 @@ pub(super) async fn fetch(context: Context, source: BundleSource) -> Result<Fetc
     ))
 }
 
-/// Removes trees that no bundle is of any more, and downloads that a killed run left.
-pub(super) async fn prune(state_dir: &Path, keep: &[String]) -> io::Result<()> {
+/// How long a tree is kept though no status names it: that of a bundle just fetched is named only when its pass ends.
+pub(super) const GRACE: Duration = Duration::from_secs(3600);
+
+/// Removes trees that no bundle is of any more.
+pub(super) async fn prune(state_dir: &Path, keep: &[String], grace: Duration) -> io::Result<()> {
     let mut entries = match tokio::fs::read_dir(state_dir.join("bundles")).await {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -101,7 +104,9 @@ pub(super) async fn prune(state_dir: &Path, keep: &[String]) -> io::Result<()> {
         let in_use = name
             .to_str()
             .is_some_and(|name| keep.iter().any(|digest| digest == name));
-        if !in_use && entry.file_type().await?.is_dir() {
+        let metadata = entry.metadata().await?;
+        let is_old = metadata.modified()?.elapsed().is_ok_and(|age| age >= grace);
+        if !in_use && is_old && metadata.is_dir() {
             tokio::fs::remove_dir_all(entry.path()).await?;
         }
     }
@@ -315,7 +320,14 @@ mod tests {
         for digest in ["aa", "bb"] {
             std::fs::create_dir_all(tree_of(state.path(), digest)).unwrap();
         }
-        prune(state.path(), &["bb".to_owned()]).await.unwrap();
+        prune(state.path(), &["bb".to_owned()], GRACE).await.unwrap();
+        assert!(
+            tree_of(state.path(), "aa").exists(),
+            "it may have been fetched just now"
+        );
+        prune(state.path(), &["bb".to_owned()], Duration::ZERO)
+            .await
+            .unwrap();
         assert!(!tree_of(state.path(), "aa").exists());
         assert!(tree_of(state.path(), "bb").exists());
     }

@@ -17,10 +17,8 @@ use std::time::Duration;
 use homeport_bundle::Checksum;
 use homeport_crds::bundle::BundleMode;
 use homeport_crds::common::DeletionPolicy;
-use homeport_crds::conditions::{
-    self, DEPLOYED, FETCHED, HEALTHY, SECRETS_RESOLVED, TARGET_REACHABLE, VERIFIED,
-};
-use homeport_crds::{Cutover, DataSync, HprtBundle, HprtBundleStatus, SecretBinding};
+use homeport_crds::conditions::{DEPLOYED, FETCHED, HEALTHY, SECRETS_RESOLVED, TARGET_REACHABLE, VERIFIED};
+use homeport_crds::{Cutover, DataSync, HprtBundle, HprtBundleStatus, RECONCILE_AT, SecretBinding};
 use homeport_deploy::{Change, Removal};
 use kube::api::ListParams;
 use kube::runtime::watcher;
@@ -61,6 +59,9 @@ impl BundleReconciler {
 
 impl Reconciler for BundleReconciler {
     type Resource = HprtBundle;
+
+    /// The file of `spec.source.path` may have been replaced by a better one.
+    const STALLED_AGAIN_IN: Option<Duration> = Some(Duration::from_secs(15));
 
     async fn reconcile(
         &self,
@@ -269,7 +270,10 @@ impl BundleReconciler {
                 Ok(Outcome::in_progress("Deploying", progress.message(), LOOK_IN))
             }
             Some(WorkState::Ended(result)) => {
-                self.deploys.forget_ended(key);
+                // What failed for good is not done again until the wish is another one.
+                if !matches!(result.outcome, Err(Failure::Terminal { .. })) {
+                    self.deploys.forget_ended(key);
+                }
                 report.ended(&result);
                 let states = result
                     .outcome
@@ -295,7 +299,11 @@ impl BundleReconciler {
         }
         let key = WorkKey::new(object, "fetch");
         let source = &object.spec.source;
-        let input = fetch::fingerprint(&self.context, source).await?;
+        let input = format!(
+            "{} {:?}",
+            fetch::fingerprint(&self.context, source).await?,
+            asked_at(object)
+        );
         let state = self
             .fetches
             .ensure(&key, &input, |cancel, _| {
@@ -309,9 +317,19 @@ impl BundleReconciler {
             .await;
         match state {
             WorkState::Running(()) => Ok(None),
-            WorkState::Ended(Ok(fetched)) => Ok(Some(fetched)),
-            WorkState::Ended(Err(failure)) => {
+            WorkState::Ended(Ok(fetched)) if fetched.tree.exists() => Ok(Some(fetched)),
+            WorkState::Ended(Ok(_)) => {
                 self.fetches.forget_ended(&key);
+                Err(Failure::transient(
+                    "BundleGone",
+                    "the unpacked bundle was removed; it is fetched again",
+                ))
+            }
+            WorkState::Ended(Err(failure)) => {
+                // What was refused is not looked at again until the source is another one.
+                if !matches!(failure, Failure::Terminal { .. }) {
+                    self.fetches.forget_ended(&key);
+                }
                 Err(failure)
             }
             WorkState::Lost => {
@@ -369,7 +387,7 @@ impl BundleReconciler {
         let keep: Vec<String> = digests
             .map(|bundle| bundle.digest.trim_start_matches("sha256:").to_owned())
             .collect();
-        if let Err(error) = fetch::prune(&self.context.settings.state_dir, &keep).await {
+        if let Err(error) = fetch::prune(&self.context.settings.state_dir, &keep, fetch::GRACE).await {
             tracing::warn!(%error, "bundles that are not needed any more could not be removed");
         }
     }
@@ -380,26 +398,14 @@ impl BundleReconciler {
     }
 }
 
+/// When a run was asked for by annotation.
+fn asked_at(object: &HprtBundle) -> Option<&String> {
+    object.annotations().get(RECONCILE_AT)
+}
+
 /// The digest of an archive, from its hexadecimal form.
 fn checksum(digest: &str) -> Result<Checksum, Failure> {
     format!("sha256:{digest}")
         .parse()
         .map_err(|_| Failure::terminal("DigestUnreadable", format!("{digest:?} is not a SHA-256 digest")))
-}
-
-/// Sets one condition to the failure that stops a pass.
-fn set_failed(
-    conditions: &mut Vec<k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition>,
-    generation: i64,
-    stage: &str,
-    failure: &Failure,
-) {
-    conditions::set(
-        conditions,
-        generation,
-        stage,
-        false,
-        failure.reason(),
-        failure.to_string(),
-    );
 }

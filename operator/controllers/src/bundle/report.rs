@@ -2,13 +2,12 @@
 
 use homeport_crds::bundle::{BundleSummary, ServiceStatus, SnapshotStatus, StackStatus};
 use homeport_crds::common::{Outcome as RunOutcome, RunRecord, record_run};
-use homeport_crds::conditions::{self, DEPLOYED, FETCHED, HEALTHY, VERIFIED};
+use homeport_crds::conditions::{self, DEPLOYED, FETCHED, HEALTHY, TARGET_REACHABLE, VERIFIED};
 use homeport_crds::{HprtBundle, HprtBundleStatus};
 use homeport_deploy::{StackChange, StackPhase, StackState, summary};
 use jiff::Timestamp;
 
 use super::fetch::Fetched;
-use super::set_failed;
 use super::target::{DeployResult, Placed, Progress};
 use crate::runtime::Failure;
 
@@ -51,9 +50,23 @@ impl<'a> Report<'a> {
         );
     }
 
-    /// A stage failed; hands the failure on.
+    /// A stage failed; hands the failure on. A target that does not answer is that stage's failure, whichever noticed it,
+    /// and leaves open how healthy the services are.
     pub(super) fn failed(&mut self, stage: &str, failure: Failure) -> Failure {
-        set_failed(&mut self.status.conditions, self.generation, stage, &failure);
+        let unreachable = failure.reason() == "TargetUnreachable";
+        let stage = if unreachable { TARGET_REACHABLE } else { stage };
+        let (reason, message) = (failure.reason(), failure.to_string());
+        if unreachable {
+            self.unknown(HEALTHY, reason, &message);
+        }
+        conditions::set(
+            &mut self.status.conditions,
+            self.generation,
+            stage,
+            false,
+            reason,
+            message,
+        );
         failure
     }
 

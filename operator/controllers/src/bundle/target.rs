@@ -22,8 +22,8 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::checksum;
 use super::fetch::Fetched;
+use super::{asked_at, checksum};
 use crate::runtime::{Context, Failure};
 
 /// What shall run: the bundle, and the values of its secrets.
@@ -362,10 +362,7 @@ impl Checks {
         add(&self.key);
         add(wanted.fetched.digest.as_bytes());
         add(format!("{:?}", object.spec).as_bytes());
-        add(object
-            .annotations()
-            .get(homeport_crds::RECONCILE_AT)
-            .map_or(&[], String::as_bytes));
+        add(asked_at(object).map_or(&[], String::as_bytes));
         for (name, value) in &wanted.secrets {
             add(name.as_bytes());
             add(value.expose_secret().as_bytes());

@@ -63,6 +63,10 @@ pub trait Reconciler: Send + Sync + 'static {
     /// The resource.
     type Resource: Managed;
 
+    /// When a stalled object is looked at again although nothing woke it, since what its spec names (a file, a host) may
+    /// have been mended. A reconciler that sets it must not do again what failed for good. None waits for a change.
+    const STALLED_AGAIN_IN: Option<Duration> = None;
+
     /// Brings the world one step closer to the spec, and says in `status` how it is. Called again and again: it
     /// decides from what it observes, not from what it did before. `status` starts as the object has it and is
     /// written after the call, whether it succeeds or fails; the verdict's conditions are set by the caller.
@@ -218,8 +222,9 @@ impl<R: Reconciler> Driver<R> {
             .events
             .publish_transitions(object, &before.unwrap_or_default(), after)
             .await;
-        Ok(match verdict {
-            Verdict::Stalled { .. } => Action::await_change(),
+        Ok(match (verdict, R::STALLED_AGAIN_IN) {
+            (Verdict::Stalled { .. }, None) => Action::await_change(),
+            (Verdict::Stalled { .. }, Some(again_in)) => Action::requeue(again_in),
             _ => Action::requeue(again_in),
         })
     }

@@ -106,16 +106,20 @@ mod tests {
         conditions::set(&mut new, 1, DEPLOYED, false, "Deploying", "2/2");
         assert_eq!(transitions(&old, &new).len(), 0);
         conditions::set(&mut new, 1, DEPLOYED, true, "Deployed", "2/2");
-        let verdict = Verdict::Ready {
-            reason: "Deployed".into(),
-            message: "2/2".into(),
+        let ready = |new: &mut Vec<Condition>, reason: &str| {
+            let (reason, message) = (reason.to_owned(), "2/2".to_owned());
+            conditions::summarize(new, 1, -1, &Verdict::Ready { reason, message });
         };
-        conditions::summarize(&mut new, 1, -1, &verdict);
-        let reasons: Vec<_> = transitions(&old, &new)
-            .into_iter()
-            .map(|event| event.action)
-            .collect();
-        assert_eq!(reasons, [DEPLOYED, READY]);
+        let actions = |new: &[Condition]| -> Vec<String> {
+            transitions(&old, new)
+                .into_iter()
+                .map(|event| event.action)
+                .collect()
+        };
+        ready(&mut new, "Deployed");
+        assert_eq!(actions(&new), [DEPLOYED], "Ready repeats the reason of Deployed");
+        ready(&mut new, "Healthy");
+        assert_eq!(actions(&new), [DEPLOYED, READY]);
     }
 
     #[test]

@@ -320,8 +320,7 @@ async fn drop_finalizer(api: &Api, target: &Target, finalizer: &str) -> Result<(
     .await
 }
 
-/// Deletes an object none of whose owners exists any more. An owner in another namespace does not count, nor
-/// does one that is itself waiting for this object to go.
+/// Deletes an object none of whose owners exists any more. One that waits for this object to go does not count.
 async fn collect(api: &Api, key: &Key) -> Result<(), Failure> {
     let abandoned = api.engine().read(|memory| {
         let stored = memory.get(key)?;
@@ -329,7 +328,7 @@ async fn collect(api: &Api, key: &Key) -> Result<(), Failure> {
         for uid in owners(&stored.value) {
             owned = true;
             if let Some((owner, state)) = memory.by_uid(uid)
-                && (owner.namespace.is_empty() || owner.namespace == key.namespace)
+                && can_own(owner, key)
                 && !waits_for_dependents(&state.value)
             {
                 return Some(false);
@@ -342,6 +341,11 @@ async fn collect(api: &Api, key: &Key) -> Result<(), Failure> {
     } else {
         Ok(())
     }
+}
+
+/// An owner in another namespace is none. Of a cluster-scoped object it is an error, but nothing to delete it for.
+fn can_own(owner: &Key, dependent: &Key) -> bool {
+    owner.namespace.is_empty() || dependent.namespace.is_empty() || owner.namespace == dependent.namespace
 }
 
 fn waits_for_dependents(owner: &Value) -> bool {

@@ -47,7 +47,7 @@ use self::kinds::Kind;
 use self::registry::{Registry, Served};
 use self::route::{Query, ResourcePath, Route};
 use crate::Error;
-use crate::engine::{Engine, Key};
+use crate::engine::{Engine, Key, WriteError};
 
 /// The body of a response: whole, or a stream of watch events.
 pub type ResponseBody = UnsyncBoxBody<Bytes, Infallible>;
@@ -171,8 +171,17 @@ impl Api {
         match route {
             Route::Resource(path) => self.resource(path, call).await,
             _ if call.method != Method::GET && call.method != Method::HEAD => Err(Failure::no_such_method()),
-            Route::Health => Ok(text("ok")),
+            Route::Health => self.health(call.query.has("verbose")),
             route => discovery::answer(self, &route, &call),
+        }
+    }
+
+    /// Ready and alive are the same here: the state was read before the first request could come.
+    fn health(&self, verbose: bool) -> Result<Response<ResponseBody>, Failure> {
+        match (self.engine.is_open(), verbose) {
+            (false, _) => Err(Failure::from(WriteError::from(Arc::new(Error::Closed)))),
+            (true, false) => Ok(text("ok")),
+            (true, true) => Ok(text("[+]ping ok\n[+]store ok\ncheck passed\n")),
         }
     }
 

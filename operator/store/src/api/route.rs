@@ -118,6 +118,11 @@ impl Query {
             .map(|(_, value)| value.as_str())
     }
 
+    /// Whether a parameter is there at all.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(key, _)| key == name)
+    }
+
     /// # Errors
     /// 400 unless the value is one of Go's spellings of a truth value.
     pub(crate) fn flag(&self, name: &str) -> Result<Option<bool>, Failure> {

@@ -205,6 +205,11 @@ impl Engine {
         Tail::new(Arc::clone(&self.memory), self.committed.clone(), revision)
     }
 
+    /// Whether writes are accepted.
+    pub(crate) fn is_open(&self) -> bool {
+        !self.queue.is_closed()
+    }
+
     /// Ends the writer after everything queued before; later writes fail with [`Error::Closed`].
     pub(crate) async fn close(&self) {
         // An error means that the writer has ended already.

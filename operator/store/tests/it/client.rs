@@ -791,6 +791,20 @@ async fn scale_is_a_view_of_the_object() {
 }
 
 #[tokio::test]
+async fn health_is_that_of_the_store() {
+    let store = store().await;
+    assert_eq!(send(&store, "GET", "/livez", &[], "").await.2, "ok");
+    let (_, _, verbose) = send(&store, "GET", "/readyz?verbose", &[], "").await;
+    assert!(verbose.as_str().unwrap().contains("[+]store ok"));
+    let closed = store.clone();
+    store.close().await;
+    let (code, _, status) = send(&closed, "GET", "/readyz", &[], "").await;
+    assert_eq!((code, &status["reason"]), (503, &json!("ServiceUnavailable")));
+    let (code, _) = post(&closed, WIDGETS, &widget("late", 1)).await;
+    assert_eq!(code, 503);
+}
+
+#[tokio::test]
 async fn reviews_allow_all() {
     let store = store().await;
     let review = json!({"spec": {"resourceAttributes": {"verb": "create", "resource": "pods"}}});

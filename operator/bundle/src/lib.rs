@@ -6,7 +6,7 @@
 //! - [`documents`]: the manifest and the other JSON documents as types, with validation. [`Bundle`] is all of them.
 //! - [`archive`]: [`pack`] a tree, [`unpack`], [`verify`] or [`inspect`] an archive. Hostile archives are refused with
 //!   nothing written; [`Limits`] say how much an archive may ask for.
-//! - [`Screen`]: what looks for secrets in every text file on the way; implemented elsewhere.
+//! - [`Screen`]: what looks for secrets in every file on the way; implemented elsewhere.
 //! - [`check_compatibility`] and [`unmet_dependencies`]: whether a bundle can be read here, and run there.
 
 pub mod archive;

@@ -1,8 +1,8 @@
-//! The eye that looks over every text file for secrets, while it streams by.
+//! The eye that looks over every file for secrets, while it streams by.
 
 use std::fmt;
 
-/// Looks for secrets' values in files. The bundle crate calls it for every text file that it packs, verifies or
+/// Looks for secrets' values in files. The bundle crate calls it for every file that it packs, verifies or
 /// unpacks; what finds them is elsewhere.
 ///
 /// Files are shown as they stream past, in chunks of any size cut at any byte, so that memory does not grow with them:
@@ -40,13 +40,4 @@ impl fmt::Display for Finding {
             self.path, self.line, self.rule
         )
     }
-}
-
-/// How much of a file's beginning decides whether it is text.
-pub(crate) const HEAD: usize = 8192;
-
-/// Whether a file whose first [`HEAD`] bytes are these is shown to the screen. As git has it, a file is binary if a
-/// NUL is near its beginning.
-pub(crate) fn is_text(head: &[u8]) -> bool {
-    !head.contains(&0)
 }

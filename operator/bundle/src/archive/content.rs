@@ -8,56 +8,15 @@ use crate::documents::Bundle;
 use crate::documents::manifest::Manifest;
 use crate::error::{Error, Result};
 use crate::limits::Limits;
-use crate::screen::{Finding, HEAD, Screen, ScreenFile, is_text};
+use crate::screen::{Finding, Screen, ScreenFile};
 
 /// One file on its way past.
 pub(super) struct Content<'a> {
     path: &'a str,
     hasher: Option<Sha256>,
-    screening: Screening<'a>,
+    screening: Option<Box<dyn ScreenFile>>,
     /// Content of a document, and the most that it may have.
     document: Option<(Vec<u8>, u64)>,
-}
-
-/// Whether a file is shown to a screen is decided when its beginning is there.
-enum Screening<'a> {
-    Off,
-    Undecided(&'a dyn Screen, Vec<u8>),
-    On(Box<dyn ScreenFile>),
-}
-
-impl Screening<'_> {
-    fn write(&mut self, path: &str, chunk: &[u8]) {
-        match self {
-            Self::Off => {}
-            Self::Undecided(_, head) => {
-                // The decision must not depend on how the file is cut into chunks.
-                let (beginning, rest) = chunk.split_at(chunk.len().min(HEAD - head.len()));
-                head.extend_from_slice(beginning);
-                if head.len() == HEAD {
-                    self.decide(path);
-                    self.write(path, rest);
-                }
-            }
-            Self::On(file) => file.write(chunk),
-        }
-    }
-
-    fn decide(&mut self, path: &str) {
-        if let Self::Undecided(screen, head) = self {
-            let mut file = is_text(head).then(|| screen.open(path));
-            file.iter_mut().for_each(|file| file.write(head));
-            *self = file.map_or(Self::Off, Self::On);
-        }
-    }
-
-    fn finish(mut self, path: &str) -> Vec<Finding> {
-        self.decide(path);
-        match self {
-            Self::On(file) => file.finish(),
-            Self::Off | Self::Undecided(..) => Vec::new(),
-        }
-    }
 }
 
 /// What became known of a file.
@@ -69,16 +28,11 @@ pub(super) struct Seen {
 }
 
 impl<'a> Content<'a> {
-    pub(super) fn begin(
-        path: &'a str,
-        hashed: bool,
-        screen: Option<&'a dyn Screen>,
-        limits: &Limits,
-    ) -> Self {
+    pub(super) fn begin(path: &'a str, hashed: bool, screen: Option<&dyn Screen>, limits: &Limits) -> Self {
         Self {
             path,
             hasher: hashed.then(Sha256::new),
-            screening: screen.map_or(Screening::Off, |screen| Screening::Undecided(screen, Vec::new())),
+            screening: screen.map(|screen| screen.open(path)),
             document: Bundle::is_document(path).then(|| (Vec::new(), limits.max_manifest_size)),
         }
     }
@@ -87,7 +41,9 @@ impl<'a> Content<'a> {
         if let Some(hasher) = &mut self.hasher {
             hasher.update(chunk);
         }
-        self.screening.write(self.path, chunk);
+        if let Some(screening) = &mut self.screening {
+            screening.write(chunk);
+        }
         if let Some((document, limit)) = &mut self.document {
             if (document.len() + chunk.len()) as u64 > *limit {
                 return Err(Error::DocumentTooLarge {
@@ -103,7 +59,7 @@ impl<'a> Content<'a> {
     pub(super) fn finish(self) -> Seen {
         Seen {
             checksum: self.hasher.map(Checksum::finish),
-            findings: self.screening.finish(self.path),
+            findings: self.screening.map(ScreenFile::finish).unwrap_or_default(),
             document: self.document.map(|(document, _)| document),
         }
     }

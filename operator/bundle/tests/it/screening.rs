@@ -111,12 +111,13 @@ fn a_secret_in_the_manifest_is_found_too() {
 }
 
 #[test]
-fn text_is_shown_whole_and_binary_not_at_all() {
+fn every_file_is_shown_whole() {
     let scene = Scene::new();
     let text: String = (0..300_000).map(|i| format!("{i}\n")).collect();
     scene.write("migrations/a.sql", &text);
     scene.write("configs/empty", "");
     scene.write("data-sync/image.bin", [b"text".as_slice(), &[0; 100]].concat());
+    let binary = ("data-sync/image.bin".to_owned(), 104);
     let packing = screen();
     let options = PackOptions {
         screen: Some(&packing),
@@ -133,6 +134,7 @@ fn text_is_shown_whole_and_binary_not_at_all() {
         ),
         ("compose/docker-compose.yml".to_owned(), COMPOSE.len()),
         ("configs/empty".to_owned(), 0),
+        binary,
         ("manifest.json".to_owned(), MANIFEST.len()),
         ("migrations/a.sql".to_owned(), text.len()),
         ("scripts/pre-deploy.sh".to_owned(), 15),

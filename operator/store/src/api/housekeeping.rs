@@ -107,6 +107,10 @@ impl Work {
     }
 
     fn note_object(&mut self, key: &Key, object: &Value) {
+        if !key.namespace.is_empty() {
+            // It may have come too late for a namespace that is being deleted.
+            self.namespaces.insert(key.namespace.clone());
+        }
         match &*key.resource {
             NAMESPACES => drop(self.namespaces.insert(key.name.clone())),
             DEFINITIONS if meta::is_deleting(object) => drop(self.definitions.insert(key.name.clone())),
@@ -251,15 +255,19 @@ async fn discard(api: &Api, key: &Key) -> Result<(), Failure> {
 /// Furnishes a living namespace; empties one that is being deleted, and ends it when it is empty.
 async fn tend_namespace(api: &Api, name: &str) -> Result<(), Failure> {
     let key = Key::new(&NAMESPACES.into(), "", name);
-    let Some((target, stored)) = target_of(api, &key) else {
-        return Ok(());
-    };
-    if !meta::is_deleting(&stored.value) {
+    let namespace = target_of(api, &key);
+    if namespace
+        .as_ref()
+        .is_some_and(|(_, stored)| !meta::is_deleting(&stored.value))
+    {
         return builtin::furnish(api, name).await;
     }
     for content in contents(api, |key, _| key.namespace == name) {
         discard(api, &content).await?;
     }
+    let Some((target, _)) = namespace else {
+        return Ok(());
+    };
     if !contents(api, |key, _| key.namespace == name).is_empty() {
         // Finalizers hold some of it. Its departure will bring us back.
         return Ok(());

@@ -1,0 +1,184 @@
+//! Patches: JSON patch, merge patch, strategic merge patch, and server-side apply.
+
+use std::sync::Arc;
+
+use http::{Response, StatusCode};
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::super::negotiate::object_format;
+use super::super::status::Failure;
+use super::super::{Api, Call, ResponseBody, Target, body, meta};
+use super::admission::{Ownership, Part, prune, remove};
+use super::{WriteOptions, Written, check_type, create_owned, modify};
+use crate::apply::{self, ApplyError};
+use crate::patch::{self, PatchError};
+use crate::schema::{FieldError, Structural};
+
+pub(crate) async fn patch(
+    api: &Api,
+    target: &Target,
+    call: &Call,
+) -> Result<Response<ResponseBody>, Failure> {
+    let format = object_format(&call.headers, &call.query)?;
+    let options = WriteOptions::parse(&call.query, &call.headers)?;
+    let written = patch_object(api, target, &options, body::media_type(&call.headers), &call.body).await?;
+    Ok(written.respond(&target.kind, format))
+}
+
+/// Makes the new object from the live one, the patch and the schema.
+type Merge = fn(&Value, &Value, &Structural) -> Result<Value, PatchError>;
+
+/// Applies a patch in any of the four formats.
+async fn patch_object(
+    api: &Api,
+    target: &Target,
+    options: &WriteOptions,
+    media_type: &str,
+    bytes: &[u8],
+) -> Result<Written, Failure> {
+    if media_type == "application/apply-patch+yaml" {
+        return server_side_apply(api, target, options, body::yaml(bytes)?).await;
+    }
+    if options.force {
+        let why = "may not be specified for non-apply patch";
+        return Err(Failure::invalid_options(
+            "PatchOptions",
+            FieldError::forbidden("force", why),
+        ));
+    }
+    let kind = &target.kind;
+    let document = || {
+        serde_json::from_slice::<Value>(bytes)
+            .map_err(|error| Failure::bad_request(format!("error decoding patch: {error}")))
+    };
+    let (document, merge): (Value, Merge) = match media_type {
+        "application/json-patch+json" => (document()?, |live, patch, _| patch::json_patch(live, patch)),
+        "application/merge-patch+json" => (document()?, |live, patch, _| patch::merge_patch(live, patch)),
+        "application/strategic-merge-patch+json" if !kind.custom => (document()?, patch::strategic_merge),
+        _ => {
+            let strategic = if kind.custom {
+                ""
+            } else {
+                ", application/strategic-merge-patch+json"
+            };
+            return Err(Failure::unsupported_media_type(&format!(
+                "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml{strategic}"
+            )));
+        }
+    };
+    let schema = kind.schema()?;
+    let mut warnings = Vec::new();
+    let mut written = modify(api, target, options, |live| {
+        let mut patched = merge(live, &document, schema).map_err(|error| patch_failure(target, error))?;
+        check_type(target, &mut patched)?;
+        warnings = prune(kind, options, &mut patched)?;
+        Ok((patched, Ownership::Track))
+    })
+    .await?;
+    written.warnings = warnings;
+    Ok(written)
+}
+
+/// Why a patch was not applied to the object of `target`.
+pub(crate) fn patch_failure(target: &Target, error: PatchError) -> Failure {
+    let message = error.to_string();
+    match error {
+        PatchError::Malformed(_) => Failure::bad_request(message),
+        PatchError::TooLarge(_) => {
+            Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", message)
+        }
+        PatchError::DoesNotApply(_) => {
+            let name = target.name.as_deref().unwrap_or("");
+            Failure::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message).about(&target.kind, name)
+        }
+    }
+}
+
+async fn server_side_apply(
+    api: &Api,
+    target: &Target,
+    options: &WriteOptions,
+    mut applied: Value,
+) -> Result<Written, Failure> {
+    let kind = &target.kind;
+    if !options.explicit_manager {
+        let error = FieldError::required("fieldManager", "is required for apply patch");
+        return Err(Failure::invalid_options("PatchOptions", error));
+    }
+    for field in ["apiVersion", "kind"] {
+        if !applied[field].is_string() {
+            let what = format!("{field} must be set in the applied object");
+            return Err(Failure::bad_request(what));
+        }
+    }
+    check_type(target, &mut applied)?;
+    if applied["metadata"].get("managedFields").is_some() {
+        return Err(Failure::bad_request("metadata.managedFields must be nil"));
+    }
+    let warnings = prune(kind, options, &mut applied)?;
+    let part = Part::of(target);
+    let schema = kind.schema()?;
+    let version = kind.api_version();
+    if kind.status && part == Part::Main {
+        remove(&mut applied, "status");
+    }
+    let merge = |live: Option<&Value>| -> Result<(Value, Ownership), Failure> {
+        let (manager, force, subresource) = (&options.manager, options.force, part.subresource());
+        let now = Timestamp::now();
+        apply::server_side_apply(live, &applied, manager, force, schema, subresource, &version, now)
+            .map(|merged| (merged, Ownership::Settled))
+            .map_err(apply_failure)
+    };
+    loop {
+        let mut written = match modify(api, target, options, |live| merge(Some(live))).await {
+            Err(failure) if failure.code() == StatusCode::NOT_FOUND && part == Part::Main => {
+                if ["resourceVersion", "uid"]
+                    .iter()
+                    .any(|field| !meta::string(&applied, field).is_empty())
+                {
+                    return Err(Failure::modified(kind, target.name.as_deref().unwrap_or("")));
+                }
+                let (fresh, ownership) = merge(None)?;
+                match create_owned(api, target, options, fresh, ownership).await {
+                    // Somebody was faster: the object is there to be changed now.
+                    Err(failure) if failure.code() == StatusCode::CONFLICT => continue,
+                    created => created?,
+                }
+            }
+            modified => modified?,
+        };
+        written.warnings = warnings;
+        return Ok(written);
+    }
+}
+
+fn apply_failure(error: ApplyError) -> Failure {
+    let message = error.to_string();
+    match error {
+        ApplyError::Conflicts(conflicts) => {
+            let causes = conflicts
+                .into_iter()
+                .map(|conflict| (conflict.field, conflict.message));
+            Failure::apply_conflict(message, causes)
+        }
+        ApplyError::Invalid(_) => Failure::bad_request(message),
+    }
+}
+
+/// Applies a merge patch to the main resource, for the subresources that are views of it.
+pub(crate) async fn merge_into(
+    api: &Api,
+    target: &Target,
+    call: &Call,
+    document: &Value,
+) -> Result<Arc<Value>, Failure> {
+    let options = WriteOptions::parse(&call.query, &call.headers)?;
+    let change = |live: &Value| {
+        let changed = patch::merge_patch(live, document).map_err(|error| patch_failure(target, error))?;
+        Ok((changed, Ownership::Track))
+    };
+    modify(api, target, &options, change)
+        .await
+        .map(|written| written.object)
+}

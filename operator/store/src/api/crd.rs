@@ -9,6 +9,7 @@ use super::columns::{self, Cell, Column};
 use super::jsonpath::JsonPath;
 use super::kinds::{Kind, Scale, Schema, api_version};
 use super::meta;
+use super::registry::Served;
 use crate::schema::{FieldError, FieldErrorKind, Structural};
 
 /// Keeps a definition until its objects are gone.
@@ -152,6 +153,47 @@ pub(crate) fn validate(definition: &Value, old: Option<&Value>) -> Vec<FieldErro
                 errors.push(FieldError::invalid(path, at(definition), "field is immutable"));
             }
         }
+    }
+    errors
+}
+
+/// Names that other kinds of the group have already. A cluster would accept the definition and never serve it; here
+/// it is refused, so that whoever applies it learns of it.
+pub(crate) fn taken_names(definition: &Value, served: &Served) -> Vec<FieldError> {
+    let names = &definition["spec"]["names"];
+    let own = format!(
+        "{}/{}",
+        string(&definition["spec"]["group"]),
+        string(&names["plural"])
+    );
+    let others: Vec<&Arc<Kind>> = served
+        .kinds()
+        .filter(|kind| kind.group == string(&definition["spec"]["group"]) && !(kind.custom && kind.is(&own)))
+        .collect();
+    let mut errors = Vec::new();
+    let mut check = |path: String, name: &str, taken: &dyn Fn(&Kind) -> bool| {
+        if !name.is_empty() && others.iter().any(|kind| taken(kind)) {
+            errors.push(FieldError::invalid(path, name, "is already in use in this group"));
+        }
+    };
+    for field in ["kind", "listKind"] {
+        let name = string(&names[field]);
+        check(format!("spec.names.{field}"), name, &|kind| {
+            kind.kind == name || kind.list_kind == name
+        });
+    }
+    let resource = |kind: &Kind, name: &str| {
+        kind.plural == name || kind.singular == name || kind.short_names.iter().any(|short| short == name)
+    };
+    for field in ["plural", "singular"] {
+        let name = string(&names[field]);
+        check(format!("spec.names.{field}"), name, &|kind| resource(kind, name));
+    }
+    for (index, name) in list(&names["shortNames"]).enumerate() {
+        let name = string(name);
+        check(format!("spec.names.shortNames[{index}]"), name, &|kind| {
+            resource(kind, name)
+        });
     }
     errors
 }

@@ -648,6 +648,25 @@ async fn bad_definitions_are_refused(#[case] pointer: &str, #[case] value: Value
 }
 
 #[tokio::test]
+async fn a_definition_may_not_take_another_kinds_name() {
+    let store = store().await;
+    let mut other = widget_definition();
+    other["metadata"]["name"] = json!("gizmos.test.dev");
+    other["spec"]["names"] = json!({"kind": "Gizmo", "plural": "gizmos", "shortNames": ["gz", "wd"]});
+    let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+    let (code, refused) = post(&store, path, &other).await;
+    assert_eq!(code, 422);
+    assert!(
+        refused["message"]
+            .as_str()
+            .unwrap()
+            .contains("spec.names.shortNames[1]: Invalid value: \"wd\"")
+    );
+    other["spec"]["names"]["shortNames"] = json!(["gz"]);
+    assert_eq!(post(&store, path, &other).await.0, 201);
+}
+
+#[tokio::test]
 async fn events_are_one_store_under_two_names() {
     let store = store().await;
     let events = "/apis/events.k8s.io/v1/namespaces/default/events";

@@ -17,7 +17,7 @@ use self::admission::{Ownership, admit_change, admit_new, prune, remove};
 use super::kinds::{DEFINITIONS, Kind, LEASES};
 use super::negotiate::{Format, object_format};
 use super::status::Failure;
-use super::{Api, Call, ResponseBody, Target, body, convert, meta, read, table};
+use super::{Api, Call, ResponseBody, Target, body, convert, crd, meta, read, table};
 use crate::engine::{Change, Expect, Stored, Write, WriteError};
 use crate::schema::FieldError;
 
@@ -97,6 +97,9 @@ async fn create_owned(
             meta::set(&mut attempt, "name", Some(generate_name(&prefix).into()));
         }
         let (admitted, warnings) = admit_new(target, options, attempt, ownership)?;
+        if kind.is(DEFINITIONS) {
+            check_names(api, kind, &admitted)?;
+        }
         let name = meta::name(&admitted).to_owned();
         let key = target.key(&name);
         let exists = || Failure::already_exists(kind, &name);
@@ -129,6 +132,15 @@ async fn create_owned(
             Err(WriteError::Conflict) => return Err(exists()),
             Err(error) => return Err(error.into()),
         }
+    }
+}
+
+fn check_names(api: &Api, kind: &Kind, definition: &Value) -> Result<(), Failure> {
+    let errors = crd::taken_names(definition, &api.served());
+    if errors.is_empty() {
+        Ok(())
+    } else {
+        Err(Failure::invalid(kind, meta::name(definition), &errors))
     }
 }
 
@@ -274,6 +286,9 @@ async fn modify(
             return Err(Failure::conflict(kind, name, &why));
         }
         let admitted = admit_change(target, options, &shown, new, ownership)?;
+        if kind.is(DEFINITIONS) {
+            check_names(api, kind, &admitted)?;
+        }
         match store_change(api, target, options, &live, admitted).await {
             Err(WriteError::Conflict) => {}
             stored => return Ok(stored?),

@@ -115,7 +115,8 @@ follow() {
         fi
         sleep 0.5
     done
-    kubectl wait --for=condition=Ready --timeout=30s -f examples/webshop/ | indent
+    # Unlike apply, wait descends into folders unless told not to.
+    kubectl wait --for=condition=Ready --timeout=30s --recursive=false -f examples/webshop/ | indent
     quiet_note "the migration took $((SECONDS - begin)) s"
 }
 

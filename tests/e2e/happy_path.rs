@@ -16,7 +16,15 @@ fn the_webshop_moves_and_kubectl_tells_its_story() {
     migration.assert_arrived();
 
     let folder = migration.shop.manifest("");
-    kubectl.ok(&["wait", "--for=condition=Ready", "--timeout=60s", "-f", &folder]);
+    // Unlike apply, wait descends into folders unless told not to.
+    kubectl.ok(&[
+        "wait",
+        "--for=condition=Ready",
+        "--timeout=60s",
+        "--recursive=false",
+        "-f",
+        &folder,
+    ]);
 
     let listed = kubectl.ok(&["get", "homeport", "--all-namespaces"]);
     for kind in KINDS {

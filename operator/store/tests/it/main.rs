@@ -9,6 +9,7 @@
 
 mod client;
 mod durability;
+mod hostile;
 mod kubectl;
 mod server;
 mod support;

@@ -1,5 +1,6 @@
 //! Unmodified kubectl against the served API: what people type, and what they see.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -11,16 +12,19 @@ use crate::support::{widget, widget_definition};
 
 /// kubectl, from `$KUBECTL` or the path. Says loudly that nothing is tested if there is none.
 fn kubectl() -> Option<PathBuf> {
-    let named = std::env::var_os("KUBECTL").map(PathBuf::from);
+    let named = std::env::var_os("KUBECTL")
+        .filter(|named| !named.is_empty())
+        .map(PathBuf::from);
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let directories = std::env::split_paths(&path).chain([PathBuf::from("/opt/hp-tools/bin")]);
     let found = named.or_else(|| {
-        directories
+        std::env::split_paths(&path)
             .map(|directory| directory.join("kubectl"))
             .find(|file| file.is_file())
     });
     if found.is_none() {
-        eprintln!("SKIPPED: no kubectl in $KUBECTL or the path; the store was not tested with it");
+        // Not by a macro: the test harness would keep that to itself.
+        let warning = b"SKIPPED: no kubectl in $KUBECTL or the path; the store was not tested with it\n";
+        let _ = std::io::stderr().write_all(warning);
     }
     found
 }

@@ -9,18 +9,24 @@ use std::time::Duration;
 use futures::StreamExt;
 use homeport_crds::conditions::{self, Verdict};
 use homeport_crds::{FINALIZER, RECONCILE_AT};
-use kube::core::DeserializeGuard;
-use kube::runtime::controller::Action;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::{Patch, PatchParams};
+use kube::core::{DeserializeGuard, PartialObjectMeta};
+use kube::runtime::controller::{self, Action};
 use kube::runtime::finalizer::{Event, finalizer};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::{Controller, watcher};
 use kube::{Api, Resource, ResourceExt};
+use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::{Context, Failure, Managed};
 
 /// How often something that is waited for is looked at, beside the watches that wake an object at once.
 const POLL: Duration = Duration::from_secs(10);
+
+/// The shortest time after which an object that is ready is looked at again, whatever its spec says.
+const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How a reconcile ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +47,11 @@ impl Outcome {
             },
             again_in,
         }
+    }
+
+    /// Nothing is done, since the spec says so.
+    pub fn suspended() -> Self {
+        Self::in_progress("Suspended", "spec.suspend is set: all stays as it is", POLL)
     }
 
     /// Work goes on.
@@ -76,13 +87,14 @@ pub trait Reconciler: Send + Sync + 'static {
         status: &mut <Self::Resource as Managed>::Status,
     ) -> impl Future<Output = Result<Outcome, Failure>> + Send;
 
-    /// Called in place of [`Self::reconcile`] while the spec says `suspend`. None leaves the status as it is.
+    /// Called in place of [`Self::reconcile`] while the spec says `suspend`: stops what is under way. None leaves the
+    /// status as it is.
     fn suspend(
         &self,
         _object: &Self::Resource,
         _status: &mut <Self::Resource as Managed>::Status,
     ) -> impl Future<Output = Result<Option<Outcome>, Failure>> + Send {
-        async { Ok(None) }
+        async { Ok(Some(Outcome::suspended())) }
     }
 
     /// Lets go of a deleted object, by its deletion policy. The object goes when this succeeds.
@@ -105,8 +117,12 @@ pub async fn drive<R: Reconciler>(reconciler: R, context: Context, shutdown: Can
             state,
         )
         .for_each(|result| async move {
-            if let Err(error) = result {
-                tracing::debug!(%error, "a watch or a queued reconcile ended early");
+            match result {
+                Err(error @ controller::Error::ObjectNotFound(_)) => {
+                    tracing::debug!(%error, "an object was gone before its turn");
+                }
+                Err(error) => tracing::warn!(%error, "a watch failed; it is taken up again"),
+                Ok(_) => {}
             }
         })
         .await;
@@ -135,7 +151,13 @@ impl<R: Reconciler> Driver<R> {
             Ok(Some(DeserializeGuard(Ok(object)))) => object,
             Ok(Some(DeserializeGuard(Err(invalid)))) => {
                 tracing::error!(namespace, name, error = %invalid, "an object does not have the form of its resource");
-                return Action::await_change();
+                if invalid.metadata.deletion_timestamp.is_none() {
+                    return Action::await_change();
+                }
+                return match self.let_go(&namespace, &invalid.metadata).await {
+                    Ok(()) => Action::await_change(),
+                    Err(error) => self.retry(&uid, &namespace, &name, &error),
+                };
             }
             Ok(None) => {
                 self.forget(&uid);
@@ -199,7 +221,10 @@ impl<R: Reconciler> Driver<R> {
         let uid = object.uid().unwrap_or_default();
         let (verdict, again_in) = match result {
             Ok(outcome) => {
-                self.context.backoff.reset(&uid);
+                // Work that goes on may be the next try of what failed: only its end starts the backoff over.
+                if matches!(outcome.verdict, Verdict::Ready { .. }) {
+                    self.context.backoff.reset(&uid);
+                }
                 (outcome.verdict, outcome.again_in)
             }
             Err(failure) => {
@@ -225,6 +250,7 @@ impl<R: Reconciler> Driver<R> {
         Ok(match (verdict, R::STALLED_AGAIN_IN) {
             (Verdict::Stalled { .. }, None) => Action::await_change(),
             (Verdict::Stalled { .. }, Some(again_in)) => Action::requeue(again_in),
+            (Verdict::Ready { .. }, _) => Action::requeue(again_in.max(SHORTEST_INTERVAL)),
             _ => Action::requeue(again_in),
         })
     }
@@ -237,6 +263,21 @@ impl<R: Reconciler> Driver<R> {
         if let Some(asked) = object.annotations().get(RECONCILE_AT) {
             *R::Resource::last_handled_reconcile_at(status) = Some(asked.clone());
         }
+    }
+
+    /// Lets a deleted object go that nothing can be read from: what it made is kept.
+    async fn let_go(&self, namespace: &str, metadata: &ObjectMeta) -> Result<(), kube::Error> {
+        let mut finalizers = metadata.finalizers.clone().unwrap_or_default();
+        finalizers.retain(|finalizer| finalizer != FINALIZER);
+        let patch = Patch::Merge(json!({
+            "metadata": { "finalizers": finalizers, "resourceVersion": metadata.resource_version },
+        }));
+        let name = metadata.name.clone().unwrap_or_default();
+        let api: Api<PartialObjectMeta<R::Resource>> =
+            Api::namespaced(self.context.client.clone(), namespace);
+        api.patch_metadata(&name, &PatchParams::default(), &patch)
+            .await
+            .map(|_| ())
     }
 
     fn retry(&self, uid: &str, namespace: &str, name: &str, error: &dyn std::error::Error) -> Action {

@@ -8,7 +8,6 @@ use homeport_crds::secret_binding::BoundSecret;
 use homeport_crds::{SecretBinding, SecretBindingStatus};
 use homeport_secrets::Resolution;
 
-use super::written;
 use crate::runtime::{Failure, Outcome};
 
 /// Says in status what was resolved and where it came from; never a value.
@@ -38,7 +37,6 @@ pub(super) fn report(
     status.secrets = found.chain(missing).collect();
     status.secrets.sort_by(|a, b| a.name.cmp(&b.name));
     status.resolved = Some(format!("{}/{}", resolution.values.len(), status.secrets.len()));
-    status.secret_name = Some(written::name(binding));
     if resolution.is_complete() {
         let generation = binding.metadata.generation.unwrap_or_default();
         let (reason, message) = match warnings {
@@ -150,7 +148,6 @@ mod tests {
             &mut status,
         );
         assert_eq!(status.resolved.as_deref(), Some("1/2"));
-        assert_eq!(status.secret_name.as_deref(), Some("shop-values"));
         assert_eq!(status.secrets[0].name, "A");
         assert_eq!(status.secrets[1].source.as_deref(), Some("env"));
         assert!(!serde_json::to_string(&status).unwrap().contains("hunter2"));

@@ -6,7 +6,7 @@
 mod decide;
 mod sources;
 pub mod values;
-mod written;
+pub(crate) mod written;
 
 use std::time::Duration;
 
@@ -44,34 +44,21 @@ impl Reconciler for BindingReconciler {
         binding: &SecretBinding,
         status: &mut SecretBindingStatus,
     ) -> Result<Outcome, Failure> {
-        let references = self.references(binding).await?;
-        let sources = Sources::open(&self.context, binding).await?;
-        let resolution = resolve(&references, &[], &sources.list).await;
-        written::write(&self.context.client, binding, &resolution).await?;
-
-        let before = status.clone();
-        decide::report(binding, &references, &resolution, &sources.warnings, status);
-        let refresh: Duration = binding.spec.refresh_interval.into();
-        if *status != before || is_due(status.last_refresh_time.as_deref(), refresh) {
-            status.last_refresh_time = Some(Timestamp::now().to_string());
-        }
-        decide::outcome(&resolution, refresh).inspect_err(|failure| {
+        let result = self.bind(binding, status).await;
+        if let Err(failure) = &result {
             let generation = binding.metadata.generation.unwrap_or_default();
-            conditions::set(
-                &mut status.conditions,
-                generation,
-                SECRETS_RESOLVED,
-                false,
-                failure.reason(),
-                failure.to_string(),
-            );
-        })
+            let (reason, message) = (failure.reason(), failure.to_string());
+            conditions::set(&mut status.conditions, generation, SECRETS_RESOLVED, false, reason, message);
+        }
+        result
     }
 
     async fn cleanup(&self, binding: &SecretBinding) -> Result<(), Failure> {
         match binding.spec.deletion_policy {
             DeletionPolicy::Retain => Ok(()),
-            DeletionPolicy::Delete => written::delete(&self.context.client, binding).await,
+            DeletionPolicy::Delete => {
+                written::delete(&self.context.client, binding, &written::name(binding)).await
+            }
         }
     }
 
@@ -102,6 +89,29 @@ impl Reconciler for BindingReconciler {
 }
 
 impl BindingReconciler {
+    async fn bind(
+        &self,
+        binding: &SecretBinding,
+        status: &mut SecretBindingStatus,
+    ) -> Result<Outcome, Failure> {
+        let references = self.references(binding).await?;
+        let sources = Sources::open(&self.context, binding).await?;
+        let resolution = resolve(&references, &[], &sources.list).await;
+        let before = status.clone();
+        decide::report(binding, &references, &resolution, &sources.warnings, status);
+        written::write(&self.context.client, binding, &resolution).await?;
+        status.secret_name = Some(written::name(binding));
+        if let Some(old) = before.secret_name.as_ref().filter(|old| **old != written::name(binding)) {
+            written::delete(&self.context.client, binding, old).await?;
+        }
+
+        let refresh: Duration = binding.spec.refresh_interval.into();
+        if *status != before || is_due(status.last_refresh_time.as_deref(), refresh) {
+            status.last_refresh_time = Some(Timestamp::now().to_string());
+        }
+        decide::outcome(&resolution, refresh)
+    }
+
     /// What the bundle names, and what the binding adds.
     async fn references(&self, binding: &SecretBinding) -> Result<Vec<SecretReference>, Failure> {
         let namespace = binding.namespace().unwrap_or_default();

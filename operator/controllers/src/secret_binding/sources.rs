@@ -1,7 +1,6 @@
 //! The sources of a binding's spec, opened.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use async_trait::async_trait;
 use homeport_bundle::SecretReference;
@@ -57,24 +56,20 @@ impl Sources {
             return Ok(Box::new(env_source(env.prefix.clone())));
         }
         if let Some(file) = &spec.file {
-            let source = open_file(&context.resolve_path(&file.path)).await?;
-            self.warnings
-                .extend(source.warnings().iter().map(ToString::to_string));
-            return Ok(Box::new(source));
+            return Ok(match FileSource::load(&context.resolve_path(&file.path)).await {
+                Ok(source) => {
+                    self.warnings
+                        .extend(source.warnings().iter().map(ToString::to_string));
+                    Box::new(source)
+                }
+                Err(error) => Box::new(Unavailable::new("file", error.to_string())),
+            });
         }
         if let Some(manual) = &spec.manual {
-            let values = secret_values(context, binding, &manual.secret_ref.name).await?;
-            return Ok(Box::new(Named {
-                name: "manual",
-                source: ManualSource::new(values),
-            }));
+            return secret_source(context, binding, "manual", &manual.secret_ref.name).await;
         }
         if let Some(kubernetes) = &spec.kubernetes {
-            let values = secret_values(context, binding, &kubernetes.name).await?;
-            return Ok(Box::new(Named {
-                name: "kubernetes",
-                source: ManualSource::new(values),
-            }));
+            return secret_source(context, binding, "kubernetes", &kubernetes.name).await;
         }
         Err(Failure::terminal(
             "SourceNotSupported",
@@ -99,43 +94,69 @@ pub(super) fn reads(binding: &SecretBinding, secret: &str) -> bool {
     })
 }
 
+/// Only variables with the prefix: the key of a reference is chosen by who made the bundle, and must not reach the rest
+/// of homeport's environment.
 fn env_source(prefix: String) -> EnvSource {
-    EnvSource::with_lookup(move |variable| match variable.strip_prefix(PREFIX) {
-        Some(name) => std::env::var_os(format!("{prefix}{name}")),
-        None => std::env::var_os(variable),
+    EnvSource::with_lookup(move |variable| {
+        let name = variable.strip_prefix(PREFIX).unwrap_or(variable);
+        std::env::var_os(format!("{prefix}{name}"))
     })
 }
 
-/// A file that cannot be used now may be mended without a change of the binding: it is tried again.
-async fn open_file(path: &Path) -> Result<FileSource, Failure> {
-    FileSource::load(path)
-        .await
-        .map_err(|error| Failure::transient("SourceUnreadable", error.to_string()))
-}
-
-/// The values of a Secret; none where it does not exist (yet).
-async fn secret_values(
+/// The values of a Secret. One that does not exist is no empty one: standalone, a Secret is gone after a restart, and
+/// what is missing then must not be taken from the next source.
+async fn secret_source(
     context: &Context,
     binding: &SecretBinding,
+    source: &'static str,
     name: &str,
-) -> Result<BTreeMap<String, SecretString>, Failure> {
+) -> Result<Box<dyn Source>, Failure> {
     let api: Api<Secret> = Api::namespaced(context.client.clone(), &binding.namespace().unwrap_or_default());
-    let data = api
-        .get_opt(name)
-        .await?
-        .and_then(|secret| secret.data)
-        .unwrap_or_default();
-    data.into_iter()
-        .map(|(key, bytes)| match String::from_utf8(bytes.0) {
-            Ok(value) => Ok((key, SecretString::from(value))),
-            Err(_) => Err(Failure::transient(
-                "SourceUnreadable",
-                format!(
-                    "key {key} of Secret {name} is not UTF-8 text; encode the value, for example as base64"
-                ),
-            )),
+    let Some(secret) = api.get_opt(name).await? else {
+        let message = format!("Secret {name} does not exist; create it (again: standalone, a restart loses it)");
+        return Ok(Box::new(Unavailable::new(source, message)));
+    };
+    let mut values = BTreeMap::new();
+    for (key, bytes) in secret.data.unwrap_or_default() {
+        let Ok(value) = String::from_utf8(bytes.0) else {
+            let message =
+                format!("key {key} of Secret {name} is not UTF-8 text; encode it, for example as base64");
+            return Ok(Box::new(Unavailable::new(source, message)));
+        };
+        values.insert(key, SecretString::from(value));
+    }
+    Ok(Box::new(Named {
+        name: source,
+        source: ManualSource::new(values),
+    }))
+}
+
+/// A source that cannot be used now: whoever asks it gets its error. It is opened anew with the next pass.
+struct Unavailable {
+    name: &'static str,
+    message: String,
+}
+
+impl Unavailable {
+    fn new(name: &'static str, message: String) -> Self {
+        Self { name, message }
+    }
+}
+
+#[async_trait]
+impl Source for Unavailable {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    async fn fetch(&self, reference: &SecretReference) -> Result<Option<SecretString>, Error> {
+        Err(Error::Source {
+            source_name: self.name.to_owned(),
+            secret: reference.name.clone(),
+            message: self.message.clone(),
+            transient: true,
         })
-        .collect()
+    }
 }
 
 /// A source that is asked for some names only.

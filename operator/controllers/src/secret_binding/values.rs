@@ -28,11 +28,14 @@ pub async fn of_bundle(
     let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
     let mut values = BTreeMap::new();
     for binding in bindings {
-        let Some(name) = binding.status.and_then(|status| status.secret_name) else {
+        let (binding, status) = (binding.name_any(), binding.status);
+        let Some(name) = status.and_then(|status| status.secret_name) else {
             continue;
         };
         let Some(secret) = secrets.get_opt(&name).await? else {
-            continue;
+            // As after a restart of homeport's own API, which keeps values in memory only.
+            let message = format!("Secret {namespace}/{name} is written again by SecretBinding {binding}");
+            return Err(Failure::waiting("WaitingForSecrets", message));
         };
         for key in secret.data.iter().flatten().map(|(key, _)| key) {
             if !values.contains_key(key) {

@@ -13,8 +13,10 @@ use secrecy::ExposeSecret;
 use crate::runtime::Failure;
 
 const FIELD_MANAGER: &str = "homeport";
-/// The label by which a binding knows its own Secret.
+/// The annotation by which a binding knows its own Secret.
 const BINDING: &str = "homeport.dev/secret-binding";
+/// The annotation that names the bundle that the values are for.
+const BUNDLE: &str = "homeport.dev/bundle";
 
 /// The name of the Secret that a binding writes.
 pub(super) fn name(binding: &SecretBinding) -> String {
@@ -24,7 +26,15 @@ pub(super) fn name(binding: &SecretBinding) -> String {
     }
 }
 
+/// The bundle that a Secret holds values for, where a binding wrote it.
+pub(crate) fn bundle_of(secret: &Secret) -> Option<&String> {
+    secret.annotations().get(BUNDLE)
+}
+
 /// Writes what was resolved. A value whose source failed just now keeps what it had: an outage takes nothing away.
+///
+/// # Errors
+/// Where it had nothing: who reads the Secret could not tell that from a value that does not exist.
 pub(super) async fn write(
     client: &Client,
     binding: &SecretBinding,
@@ -45,10 +55,13 @@ pub(super) async fn write(
     let secret = Secret {
         metadata: ObjectMeta {
             name: Some(name.clone()),
-            labels: Some(BTreeMap::from([(BINDING.to_owned(), binding.name_any())])),
+            annotations: Some(BTreeMap::from([
+                (BINDING.to_owned(), binding.name_any()),
+                (BUNDLE.to_owned(), binding.spec.bundle_ref.name.clone()),
+            ])),
             ..ObjectMeta::default()
         },
-        data: Some(data(resolution, &held)),
+        data: Some(data(resolution, &held)?),
         type_: Some("Opaque".to_owned()),
         ..Secret::default()
     };
@@ -61,16 +74,15 @@ pub(super) async fn write(
     Ok(())
 }
 
-/// Deletes the Secret, where it is the binding's own.
-pub(super) async fn delete(client: &Client, binding: &SecretBinding) -> Result<(), Failure> {
+/// Deletes a Secret of that name, where it is the binding's own.
+pub(super) async fn delete(client: &Client, binding: &SecretBinding, name: &str) -> Result<(), Failure> {
     let api = secrets(client, binding);
-    let name = name(binding);
     if api
-        .get_opt(&name)
+        .get_opt(name)
         .await?
         .is_some_and(|secret| is_ours(binding, &secret))
     {
-        api.delete(&name, &DeleteParams::default()).await?;
+        api.delete(name, &DeleteParams::default()).await?;
     }
     Ok(())
 }
@@ -81,31 +93,33 @@ fn secrets(client: &Client, binding: &SecretBinding) -> Api<Secret> {
 
 fn is_ours(binding: &SecretBinding, secret: &Secret) -> bool {
     secret
-        .labels()
+        .annotations()
         .get(BINDING)
         .is_some_and(|owner| *owner == binding.name_any())
 }
 
-fn data(resolution: &Resolution, held: &BTreeMap<String, ByteString>) -> BTreeMap<String, ByteString> {
-    let found = resolution.values.iter().map(|(name, resolved)| {
-        (
-            name.clone(),
-            ByteString(resolved.value.expose_secret().as_bytes().to_vec()),
-        )
-    });
-    let kept = resolution
-        .missing
-        .iter()
-        .filter(|missing| matches!(missing.why, Why::Failed(_)))
-        .filter_map(|missing| {
-            held.get(&missing.name)
-                .map(|value| (missing.name.clone(), value.clone()))
-        });
-    found.chain(kept).collect()
+fn data(
+    resolution: &Resolution,
+    held: &BTreeMap<String, ByteString>,
+) -> Result<BTreeMap<String, ByteString>, Failure> {
+    let mut data = BTreeMap::new();
+    for (name, resolved) in &resolution.values {
+        let value = resolved.value.expose_secret().as_bytes().to_vec();
+        data.insert(name.clone(), ByteString(value));
+    }
+    for missing in &resolution.missing {
+        let Why::Failed(error) = &missing.why else { continue };
+        match held.get(&missing.name) {
+            Some(value) => data.insert(missing.name.clone(), value.clone()),
+            None => return Err(Failure::transient("SourceUnreadable", error.to_string())),
+        };
+    }
+    Ok(data)
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
     use homeport_secrets::{Error, Missing};
 
@@ -120,24 +134,28 @@ mod tests {
             required: true,
             why,
         };
-        let outage = Error::Source {
+        let outage = |name: &str| Error::Source {
             source_name: "vault".into(),
-            secret: "A".into(),
+            secret: name.into(),
             message: "connection refused".into(),
             transient: true,
         };
-        let resolution = Resolution {
+        let missing = |found: &[&str]| Resolution {
             values: BTreeMap::new(),
-            missing: vec![
-                missing("A", Why::Failed(outage)),
-                missing(
+            missing: found
+                .iter()
+                .map(|name| missing(name, Why::Failed(outage(name))))
+                .chain([missing(
                     "B",
                     Why::NotFound {
                         asked: vec!["vault".into()],
                     },
-                ),
-            ],
+                )])
+                .collect(),
         };
-        assert_eq!(data(&resolution, &held).into_keys().collect::<Vec<_>>(), ["A"]);
+        let kept = data(&missing(&["A"]), &held).unwrap();
+        assert_eq!(kept.into_keys().collect::<Vec<_>>(), ["A"]);
+        let unknown = data(&missing(&["C"]), &held).unwrap_err();
+        assert_eq!(unknown.reason(), "SourceUnreadable");
     }
 }

@@ -45,11 +45,11 @@ pub(super) fn at_once(reason: &str, message: impl Into<String>) -> Outcome {
 }
 
 impl Pass<'_> {
-    /// Whether nothing was changed yet of what was captured, and something else is asked for now.
-    pub(super) fn is_planned_anew(&self, facts: &Facts) -> bool {
+    /// The plan, where it is another one than what was captured for, and nothing was changed yet.
+    pub(super) fn planned_anew(&self, facts: &Facts) -> Option<&Plan> {
         let is_untouched = facts.position == Some(Position::Before) && !facts.journal.switched;
-        let is_another = |plan| journal::is_another_plan(plan, &self.captured);
-        is_untouched && self.plan.as_ref().is_some_and(is_another)
+        let plan = self.plan.as_ref().filter(|_| is_untouched)?;
+        journal::is_another_plan(plan, &self.captured).then_some(plan)
     }
 
     /// Makes a step.
@@ -153,7 +153,10 @@ impl Pass<'_> {
     /// Makes the change, or what is left of it. The marks of the target's databases are in the status before.
     async fn switch(&self, status: &mut CutoverStatus) -> Result<Outcome, Failure> {
         if !journal::may_be_switched(status) {
-            status.write_marks = writes::marks(self.context, &self.syncs).await?;
+            // Marks of an earlier switch tell of all that was written since that one.
+            if status.write_marks.is_empty() {
+                status.write_marks = writes::marks(self.context, &self.syncs).await?;
+            }
             journal::start(status, journal::SWITCH, self.now);
             return Ok(at_once("Switching", "the records are about to be switched"));
         }
@@ -308,8 +311,12 @@ impl Pass<'_> {
             ),
         };
         journal::halt(status, reason, &message, self.now);
-        let run = ("CutOver", RunOutcome::Failed);
-        report::ran(self.cutover, status, run, journal::PRE_CHECKS, &message, self.now);
+        let (action, first_step) = match facts.journal.rolling_back {
+            Some(_) => ("RollBack", journal::ROLLBACK),
+            None => ("CutOver", journal::PRE_CHECKS),
+        };
+        let run = (action, RunOutcome::Failed);
+        report::ran(self.cutover, status, run, first_step, &message, self.now);
         Failure::terminal(reason, message)
     }
 
@@ -339,6 +346,9 @@ fn wait(
     if !facts.journal.switched && facts.desired == Desired::CutOver && facts.journal.rolling_back.is_none() {
         journal::put_off(status, journal::SWITCH);
         status.instructions.clear();
+        if status.switched_at.is_none() {
+            status.write_marks.clear();
+        }
     }
     if why == Waiting::Propagation {
         let step = match facts.journal.rolling_back {

@@ -210,10 +210,6 @@ pub(super) fn captured(status: &CutoverStatus) -> Vec<Captured> {
 
 /// Records what was captured.
 pub(super) fn record_capture(status: &mut CutoverStatus, captured: Vec<Captured>, now: Timestamp) {
-    let values = |set: RecordSet| RecordValues {
-        ttl: set.ttl,
-        values: set.values,
-    };
     status.records = captured
         .into_iter()
         .map(|record| RecordStatus {
@@ -226,6 +222,13 @@ pub(super) fn record_capture(status: &mut CutoverStatus, captured: Vec<Captured>
             owner_before: record.owner_before,
         })
         .collect();
+}
+
+fn values(set: RecordSet) -> RecordValues {
+    RecordValues {
+        ttl: set.ttl,
+        values: set.values,
+    }
 }
 
 const fn type_status(record_type: RecordType) -> TypeStatus {
@@ -275,6 +278,9 @@ pub(super) fn prepare(status: &mut CutoverStatus, spec: &CutoverSpec) {
         return;
     }
     status.plan.clear();
+    if status.state.as_deref() == Some(state::PLANNED) {
+        status.state = Some(state::PENDING.to_owned());
+    }
     let is_open = spec.desired == DesiredState::CutOver;
     if is_open && status.steps.is_empty() {
         begin(status);
@@ -297,6 +303,45 @@ pub(super) fn begin(status: &mut CutoverStatus) {
     status.write_marks.clear();
     status.triggered_by = None;
     status.switched_at = None;
+}
+
+/// Begins another run of a cutover that is done, for a plan of the same records: they were switched already, so what
+/// they were before that, and the marks of that time, stay what a rollback goes by. False where the records are others.
+pub(super) fn begin_on_top(status: &mut CutoverStatus, plan: &Plan) -> bool {
+    let mut captured = captured(status);
+    let kept = captured.iter().filter(|record| record.after.is_some()).count();
+    for change in &plan.changes {
+        match captured.iter_mut().find(|record| record.key == change.key) {
+            Some(record) if record.after.is_some() => record.after = Some(change.wanted.clone()),
+            _ => return false,
+        }
+    }
+    if kept != plan.changes.len() {
+        return false;
+    }
+    for (record, captured) in status.records.iter_mut().zip(captured) {
+        record.after = captured.after.map(values);
+    }
+    let (records, marks) = (
+        std::mem::take(&mut status.records),
+        std::mem::take(&mut status.write_marks),
+    );
+    let switched_at = status.switched_at.take();
+    begin(status);
+    status.records = records;
+    status.write_marks = marks;
+    status.switched_at = switched_at;
+    status.state = Some(state::CUTTING_OVER.to_owned());
+    with(status, CAPTURE, |step| {
+        step.state = DONE.to_owned();
+        step.message = "kept from the first switch".to_owned();
+    });
+    true
+}
+
+/// Whether a run goes on top of a switch that was made before.
+pub(super) fn is_on_top(status: &CutoverStatus) -> bool {
+    status.switched_at.is_some() && find(status, SWITCH).is_some_and(|step| step.state != DONE)
 }
 
 /// Whether a record may have been changed: the switch was begun, at least.
@@ -628,5 +673,22 @@ mod tests {
         };
         assert!(!is_another_plan(&plan("192.0.2.9"), &one_captured()));
         assert!(is_another_plan(&plan("192.0.2.10"), &one_captured()));
+
+        let mut status = run_up_to(SOAK);
+        finish(&mut status, SOAK, at(3));
+        status.switched_at = Some(text(at(2)));
+        assert!(!is_on_top(&status));
+        assert!(begin_on_top(&mut status, &plan("192.0.2.10")));
+        assert!(is_on_top(&status) && !may_be_switched(&status));
+        let read = captured(&status);
+        assert_eq!(read[0].before, one_captured()[0].before, "the way back stays");
+        assert_eq!(read[0].after, Some(set(&["192.0.2.10"])));
+        let journal = journal(&status, at(4));
+        assert!(journal.captured && !journal.switched && !journal.done);
+
+        let elsewhere = RecordKey::new("shop.example", "new.shop.example", RecordType::A).unwrap();
+        let mut other = plan("192.0.2.10");
+        other.changes[0].key = elsewhere;
+        assert!(!begin_on_top(&mut status, &other));
     }
 }

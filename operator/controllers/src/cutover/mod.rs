@@ -9,7 +9,8 @@
 //! Once the records are switched and the soak is over, they are left alone. Where somebody changes them afterwards,
 //! `status.observed` and the condition CutOver say so, `Ready` stays True, and nothing fights over them: an edit of the
 //! spec or the annotation `homeport.dev/reconcile-at` asks for the switch again, with all its gates. So does a change
-//! of what the records are to be. Either captures the records anew.
+//! of what the records are to be. The way back stays the one to the records as they were before the first switch,
+//! unless the plan is of other records: these are captured anew.
 //!
 //! Deleting a Cutover changes nothing in DNS.
 
@@ -160,13 +161,17 @@ impl CutoverReconciler {
             syncs: observe::syncs(&self.context, cutover).await?,
             now,
         };
-        self.look(&mut pass, &mut facts).await?;
-        if pass.is_planned_anew(&facts) {
-            return Ok(self.begin(
-                cutover,
-                status,
-                "the plan is another one than what was captured for",
-            ));
+        self.look(&mut pass, &mut facts, journal::is_on_top(status))
+            .await?;
+        if let Some(plan) = pass.planned_anew(&facts) {
+            return Ok(match journal::is_on_top(status) {
+                true => self.switch_again(cutover, status, plan),
+                false => self.begin(
+                    cutover,
+                    status,
+                    "the plan is another one than what was captured for",
+                ),
+            });
         }
 
         let mut step = decide(&facts);
@@ -208,7 +213,7 @@ impl CutoverReconciler {
     }
 
     /// Gathers the facts that are not in the object.
-    async fn look(&self, pass: &mut Pass<'_>, facts: &mut Facts) -> Result<(), Failure> {
+    async fn look(&self, pass: &mut Pass<'_>, facts: &mut Facts, is_on_top: bool) -> Result<(), Failure> {
         if facts.mode == Mode::DryRun {
             return Ok(());
         }
@@ -229,7 +234,7 @@ impl CutoverReconciler {
         let is_asked_twice =
             facts.retry && facts.journal.halted.is_some() && facts.desired == Desired::RolledBack;
         let is_by_hand = facts.mode == Mode::Manual && (is_back || !facts.journal.switched);
-        if is_asked_twice || is_by_hand {
+        if is_asked_twice || is_by_hand || is_on_top {
             let direction = if is_back {
                 Direction::Backward
             } else {
@@ -248,8 +253,17 @@ impl CutoverReconciler {
         act::at_once("Beginning", why)
     }
 
+    fn switch_again(&self, cutover: &Cutover, status: &mut CutoverStatus, plan: &Plan) -> Outcome {
+        let why = "the records are to be switched again";
+        if !journal::begin_on_top(status, plan) {
+            return self.begin(cutover, status, why);
+        }
+        self.forget_measured(cutover);
+        act::at_once("Beginning", why)
+    }
+
     fn resume(&self, cutover: &Cutover, status: &mut CutoverStatus) -> Outcome {
-        if !journal::may_be_switched(status) {
+        if !journal::may_be_switched(status) && !journal::is_on_top(status) {
             return self.begin(cutover, status, "asked to try again; nothing had been changed");
         }
         self.forget_measured(cutover);
@@ -274,19 +288,13 @@ impl CutoverReconciler {
                 _ => Ok(act::rolled_back(cutover, status).await),
             };
         }
-        // What cannot be read now is no other plan.
-        if let Ok(Some(plan)) = self.plan(cutover, facts).await
-            && journal::is_another_plan(&plan, &journal::captured(status))
-        {
-            return Ok(self.begin(
-                cutover,
-                status,
-                "the records are to be others than those that were set",
-            ));
-        }
         let different = act::look_again(cutover, status, Direction::Forward).await;
-        if facts.retry && !different.is_empty() {
-            return Ok(self.begin(cutover, status, "asked to switch records that were changed since"));
+        // What cannot be read now is no other plan.
+        if let Ok(Some(plan)) = self.plan(cutover, facts).await {
+            let is_another = journal::is_another_plan(&plan, &journal::captured(status));
+            if is_another || facts.retry && !different.is_empty() {
+                return Ok(self.switch_again(cutover, status, &plan));
+            }
         }
         Ok(act::cut_over(status, &different))
     }

@@ -656,6 +656,7 @@ async fn a_person_makes_the_change_by_instructions() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_others_change_afterwards_is_told_and_switched_again_when_asked() {
     let Some(world) = World::start().await else { return };
+    let before = world.bind.records().await;
     world.create(json!({})).await;
     world.until_ready("True", "CutOver").await;
     world.bind.change("198.51.100.7", false).await;
@@ -674,6 +675,16 @@ async fn what_others_change_afterwards_is_told_and_switched_again_when_asked() {
     world.ask_again("switch").await;
     world.until_ready("True", "CutOver").await;
     assert_eq!(world.bind.values().await, [NEW]);
+
+    // And so are records that are to be others. The way back is still the one to where they came from.
+    let mut change = json!({ "zone": "shop.example", "name": "www.shop.example", "type": "A" });
+    change["values"] = json!(["192.0.2.10"]);
+    world.patch(json!({ "spec": { "changes": [change] } })).await;
+    world.until_ready("True", "CutOver").await;
+    assert_eq!(world.bind.values().await, ["192.0.2.10"]);
+    world.want("RolledBack").await;
+    world.until_ready("True", "RolledBack").await;
+    assert_eq!(world.bind.records().await, before);
 }
 
 #[tokio::test(flavor = "multi_thread")]

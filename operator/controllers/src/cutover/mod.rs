@@ -24,7 +24,8 @@ mod report;
 mod writes;
 
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use homeport_crds::cutover::{CutoverSpec, DnsProviderSpec};
 use homeport_crds::{Cutover, CutoverStatus, DataSync, HprtBundle, SecretBinding};
@@ -60,6 +61,9 @@ impl CutoverReconciler {
 
 impl Reconciler for CutoverReconciler {
     type Resource = Cutover;
+
+    /// A server's configuration, and records of others, are mended without a word to the API.
+    const STALLED_AGAIN_IN: Option<Duration> = Some(Duration::from_secs(60));
 
     async fn reconcile(&self, cutover: &Cutover, status: &mut CutoverStatus) -> Result<Outcome, Failure> {
         journal::prepare(status, &cutover.spec);
@@ -307,10 +311,7 @@ impl CutoverReconciler {
         pass: &Pass<'_>,
     ) -> Option<String> {
         let triggers = pass.plan.as_ref().map_or(&[][..], |plan| &plan.triggers);
-        let mut all = self
-            .measured
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut all = self.measured.lock().unwrap_or_else(PoisonError::into_inner);
         let state = all.entry(cutover.uid().unwrap_or_default()).or_default();
         let fired: Vec<_> = measured
             .into_iter()
@@ -322,7 +323,7 @@ impl CutoverReconciler {
     fn forget_measured(&self, cutover: &Cutover) {
         self.measured
             .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .unwrap_or_else(PoisonError::into_inner)
             .remove(&cutover.uid().unwrap_or_default());
     }
 }

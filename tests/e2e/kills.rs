@@ -1,6 +1,7 @@
 //! `kill -9` of homeport at the worst moments: started again, it ends in the same state as without.
 
 use std::collections::BTreeSet;
+use std::fmt::Write;
 use std::fs;
 
 use homeport_tests::{KINDS, Webshop};
@@ -23,15 +24,14 @@ impl Moment {
     fn prepare(self, shop: &Webshop) {
         match self {
             Self::Unpack => {
-                // Bytes that do not compress: unpacking takes its time.
+                // Numbers that hardly compress: unpacking them takes its time.
                 let mut state = 1_u64;
-                let noise: Vec<u8> = (0..12_000_000)
-                    .flat_map(|_| {
-                        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                        (state >> 16).to_le_bytes()
-                    })
-                    .collect();
-                fs::write(shop.file("bundle/configs/noise.bin"), noise).unwrap();
+                let mut noise = String::new();
+                while noise.len() < 60_000_000 {
+                    state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                    writeln!(noise, "{state}").unwrap();
+                }
+                fs::write(shop.file("bundle/configs/noise.txt"), noise).unwrap();
             }
             Self::Deploy => {}
             Self::Copy => shop.edit("sync.yaml", "mode: Once", "mode: Once\n  bandwidthLimit: 3MB"),
@@ -43,7 +43,7 @@ impl Moment {
     fn is_now(self, migration: &Migration) -> bool {
         let shop = &migration.shop;
         match self {
-            Self::Unpack => holds_file_named(&migration.homeport.state_dir(), "noise.bin"),
+            Self::Unpack => holds_file_named(&migration.homeport.state_dir(), "noise.txt"),
             Self::Deploy => !shop.containers().is_empty(),
             Self::Copy => {
                 percent(migration.kubectl().object("datasync", shop.name())).is_some_and(|done| done > 0)
@@ -112,12 +112,15 @@ fn killed_at_every_step_it_still_arrives() {
     let mut migration = Migration::ready_to_apply();
     migration.apply_all();
     let mut seen = BTreeSet::new();
-    while !migration.is_ready() {
+    loop {
         let before = seen.len();
         migration.wait_for("the next step, or the end", |_| {
             seen.extend(steps(&migration));
             seen.len() > before || migration.is_ready()
         });
+        if seen.len() == before {
+            break;
+        }
         migration.homeport.kill();
         migration.homeport.start_again();
     }

@@ -54,6 +54,8 @@ use crate::quantity::Duration;
     )
 )]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.interval) || duration(self.interval) >= duration('5s')")
+    .message("interval must be at least 5s"))]
 pub struct HprtBundleSpec {
     /// Stops reconciling. What runs stays as it is.
     #[serde(default, skip_serializing_if = "is_false")]

@@ -7,9 +7,9 @@ use std::str::FromStr;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-const DURATION_RULE: &str = r"self.matches('^([0-9]+(\\.[0-9]+)?(ms|s|m|h))+$')";
+const DURATION_RULE: &str = r"self.matches('^([0-9]{1,6}(\\.[0-9]{1,3})?(ms|s|m|h))+$')";
 const DURATION_HELP: &str = "must be a duration such as 30s, 5m or 1h30m";
-const RATE_RULE: &str = r"self.matches('^[0-9]+(\\.[0-9]+)?(B|KB|MB|GB|KiB|MiB|GiB)?$')";
+const RATE_RULE: &str = r"self.matches('^[0-9]{1,12}(\\.[0-9]{1,3})?(B|KB|MB|GB|KiB|MiB|GiB)?$')";
 const RATE_HELP: &str = "must be bytes per second such as 500KB, 10MiB or 1GB";
 
 /// A length of time, written as in Go and Kubernetes: a sum of numbers with the units `ms`, `s`, `m` and `h`.

@@ -44,6 +44,8 @@ use crate::quantity::Duration;
     )
 )]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.refreshInterval) || duration(self.refreshInterval) >= duration('10s')")
+    .message("refreshInterval must be at least 10s"))]
 pub struct SecretBindingSpec {
     /// Stops reconciling. The Secret that was written stays as it is.
     #[serde(default, skip_serializing_if = "is_false")]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use homeport_bundle::Bundle;
+use homeport_crds::RECONCILE_AT;
 use homeport_deploy::{Change, StackChange, StackPhase, StackState, summary};
 use secrecy::SecretString;
 
@@ -18,17 +19,28 @@ pub(super) enum Step {
     Deploy,
 }
 
-/// Deploys where the release is not the current one, where something would change, or where something is not healthy.
-pub(super) fn next(is_current: bool, changes: &[StackChange], states: &[StackState]) -> Step {
+/// Deploys where the release is not the current one, where something would change, where something of it is gone or
+/// was changed, and, if health is waited for, where something is not healthy.
+pub(super) fn next(is_current: bool, wait: bool, changes: &[StackChange], states: &[StackState]) -> Step {
     let unchanged = changes.iter().all(|change| change.change == Change::Unchanged);
-    let healthy = states
-        .iter()
-        .all(|state| state.phase == StackPhase::Healthy && state.drift.is_none());
-    if is_current && unchanged && healthy {
+    let fine = states.iter().all(|state| match state.phase {
+        StackPhase::Healthy => state.drift.is_none(),
+        StackPhase::Deploying | StackPhase::Unhealthy => !wait && state.drift.is_none(),
+        StackPhase::Pending | StackPhase::Missing => false,
+    });
+    if is_current && unchanged && fine {
         Step::Rest
     } else {
         Step::Deploy
     }
+}
+
+/// Whether the bundle names a secret.
+pub(super) fn is_declared(bundle: &Bundle, name: &str) -> bool {
+    bundle
+        .secrets
+        .as_ref()
+        .is_some_and(|manifest| manifest.get(name).is_some())
 }
 
 /// The required secrets that have no value, by name.
@@ -55,9 +67,28 @@ pub(super) fn waiting_for_secrets(missing: &[String]) -> Failure {
     )
 }
 
-/// What runs, as the outcome of a pass.
-pub(super) fn healthy_outcome(states: &[StackState], again_in: Duration) -> Outcome {
-    Outcome::ready("Healthy", format!("{} stacks healthy", summary(states)), again_in)
+/// What runs, as the outcome of a pass. Not all of it need be healthy where health is not waited for.
+pub(super) fn outcome(states: &[StackState], again_in: Duration) -> Outcome {
+    let message = format!("{} stacks healthy", summary(states));
+    if states.iter().all(|state| state.phase == StackPhase::Healthy) {
+        Outcome::ready("Healthy", message, again_in)
+    } else {
+        Outcome::in_progress("Partial", message, again_in)
+    }
+}
+
+/// A failure of work that is remembered: one that is final says how it is tried again all the same.
+pub(super) fn kept(failure: Failure) -> Failure {
+    match failure {
+        Failure::Terminal { reason, message } => Failure::Terminal {
+            reason,
+            message: format!(
+                "{message}\n(not tried again until the bundle or the spec is another one; to try now: kubectl annotate \
+                 hprtbundle NAME --overwrite {RECONCILE_AT}=\"$(date)\")"
+            ),
+        },
+        other => other,
+    }
 }
 
 /// The changes in one line: `create database, web`.
@@ -83,6 +114,7 @@ pub(super) fn plan_summary(changes: &[StackChange]) -> String {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use homeport_crds::conditions::Verdict;
     use homeport_deploy::ServiceState;
     use rstest::rstest;
 
@@ -112,24 +144,57 @@ mod tests {
     }
 
     #[rstest]
-    #[case::as_it_shall_be(true, Change::Unchanged, StackPhase::Healthy, None, Step::Rest)]
-    #[case::never_ended(false, Change::Unchanged, StackPhase::Healthy, None, Step::Deploy)]
-    #[case::new(false, Change::Create, StackPhase::Pending, None, Step::Deploy)]
-    #[case::changed(true, Change::Update, StackPhase::Healthy, None, Step::Deploy)]
-    #[case::broken(true, Change::Unchanged, StackPhase::Unhealthy, None, Step::Deploy)]
-    #[case::removed_by_hand(true, Change::Unchanged, StackPhase::Missing, None, Step::Deploy)]
-    #[case::drifted(true, Change::Unchanged, StackPhase::Healthy, Some("image"), Step::Deploy)]
+    #[case::as_it_shall_be(true, true, Change::Unchanged, StackPhase::Healthy, None, Step::Rest)]
+    #[case::never_ended(false, true, Change::Unchanged, StackPhase::Healthy, None, Step::Deploy)]
+    #[case::new(false, true, Change::Create, StackPhase::Pending, None, Step::Deploy)]
+    #[case::changed(true, true, Change::Update, StackPhase::Healthy, None, Step::Deploy)]
+    #[case::broken(true, true, Change::Unchanged, StackPhase::Unhealthy, None, Step::Deploy)]
+    #[case::broken_and_not_waited_for(
+        true,
+        false,
+        Change::Unchanged,
+        StackPhase::Unhealthy,
+        None,
+        Step::Rest
+    )]
+    #[case::removed_by_hand(true, false, Change::Unchanged, StackPhase::Missing, None, Step::Deploy)]
+    #[case::drifted(
+        true,
+        true,
+        Change::Unchanged,
+        StackPhase::Healthy,
+        Some("image"),
+        Step::Deploy
+    )]
     fn the_next_step(
         #[case] is_current: bool,
+        #[case] wait: bool,
         #[case] planned: Change,
         #[case] phase: StackPhase,
         #[case] drift: Option<&str>,
         #[case] expected: Step,
     ) {
-        assert_eq!(
-            next(is_current, &[change("web", planned)], &[state(phase, drift)]),
-            expected
+        let step = next(
+            is_current,
+            wait,
+            &[change("web", planned)],
+            &[state(phase, drift)],
         );
+        assert_eq!(step, expected);
+    }
+
+    #[test]
+    fn what_is_not_all_healthy_is_not_ready() {
+        let outcome = outcome(&[state(StackPhase::Unhealthy, None)], Duration::from_secs(1));
+        assert!(matches!(outcome.verdict, Verdict::InProgress { .. }));
+    }
+
+    #[test]
+    fn a_final_failure_says_how_to_try_again() {
+        let failure = kept(Failure::terminal("HookFailed", "exit status 1"));
+        assert!(failure.to_string().contains("homeport.dev/reconcile-at"));
+        let transient = Failure::transient("ImageMissing", "no image");
+        assert_eq!(kept(transient.clone()), transient);
     }
 
     #[test]

@@ -39,10 +39,24 @@ pub fn config_map_name(bundle: &str) -> String {
 /// Writes the documents of a verified bundle. The ConfigMap is owned by the HprtBundle and goes with it.
 ///
 /// # Errors
-/// When the API refuses, for example since the documents are over a ConfigMap's one MiB.
+/// When there is a ConfigMap of that name that is not this bundle's, or when the API refuses, for example since the
+/// documents are over a ConfigMap's one MiB.
 pub async fn publish(client: &Client, owner: &HprtBundle, documents: &Documents) -> Result<(), Failure> {
     let name = config_map_name(&owner.name_any());
     let api: Api<ConfigMap> = Api::namespaced(client.clone(), &owner.namespace().unwrap_or_default());
+    if let Some(existing) = api.get_opt(&name).await?
+        && !existing
+            .owner_references()
+            .iter()
+            .any(|reference| Some(&reference.uid) == owner.uid().as_ref())
+    {
+        return Err(Failure::terminal(
+            "ConfigMapNotOurs",
+            format!(
+                "ConfigMap {name} exists and is not this bundle's: remove it, or give the bundle another name"
+            ),
+        ));
+    }
     let config_map = ConfigMap {
         metadata: ObjectMeta {
             name: Some(name.clone()),

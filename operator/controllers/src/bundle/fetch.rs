@@ -6,6 +6,7 @@
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -13,12 +14,19 @@ use homeport_bundle::{Bundle, Limits, unpack};
 use homeport_crds::bundle::BundleSource;
 use homeport_secrets::Scanner;
 use sha2::{Digest, Sha256};
+use tempfile::NamedTempFile;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::Mutex;
+use url::Url;
 
 use crate::runtime::{Context, Failure};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Held while an archive is unpacked, by the thread that does it: whoever was interrupted meanwhile comes to a tree that
+/// is whole, and two bundles of one archive unpack it once.
+pub(super) type Unpacking = Arc<Mutex<()>>;
 
 /// A bundle that was fetched and verified.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,7 +71,11 @@ pub(super) async fn fingerprint(context: &Context, source: &BundleSource) -> Res
 }
 
 /// Fetches and verifies what a source names.
-pub(super) async fn fetch(context: Context, source: BundleSource) -> Result<Fetched, Failure> {
+pub(super) async fn fetch(
+    context: Context,
+    source: BundleSource,
+    unpacking: Unpacking,
+) -> Result<Fetched, Failure> {
     let wanted = source
         .sha256
         .as_deref()
@@ -72,16 +84,14 @@ pub(super) async fn fetch(context: Context, source: BundleSource) -> Result<Fetc
         let path = context.resolve_path(path);
         let digest = digest_of(&path).await?;
         expect_digest(&path.display().to_string(), wanted.as_deref(), &digest)?;
-        return verified(&context, path, digest).await;
+        return verified(&context, path, digest, unpacking).await;
     }
     if let (Some(url), Some(wanted)) = (&source.url, wanted) {
         if let Some(fetched) = already_verified(&context, &wanted).await? {
             return Ok(fetched);
         }
         let archive = download(&context, url, &wanted).await?;
-        let result = verified(&context, archive.clone(), wanted).await;
-        remove_file(&archive).await?;
-        return result;
+        return verified(&context, archive.path().to_owned(), wanted, unpacking).await;
     }
     Err(Failure::terminal(
         "SourceNotSupported",
@@ -92,22 +102,28 @@ pub(super) async fn fetch(context: Context, source: BundleSource) -> Result<Fetc
 /// How long a tree is kept though no status names it: that of a bundle just fetched is named only when its pass ends.
 pub(super) const GRACE: Duration = Duration::from_secs(3600);
 
-/// Removes trees that no bundle is of any more.
+/// Removes trees that no bundle is of any more, and what a killed run left.
 pub(super) async fn prune(state_dir: &Path, keep: &[String], grace: Duration) -> io::Result<()> {
-    let mut entries = match tokio::fs::read_dir(state_dir.join("bundles")).await {
+    let directory = state_dir.join("bundles");
+    let mut entries = match tokio::fs::read_dir(&directory).await {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error),
     };
     while let Some(entry) = entries.next_entry().await? {
-        let name = entry.file_name();
-        let in_use = name
-            .to_str()
-            .is_some_and(|name| keep.iter().any(|digest| digest == name));
+        let name = entry.file_name().to_string_lossy().into_owned();
         let metadata = entry.metadata().await?;
         let is_old = metadata.modified()?.elapsed().is_ok_and(|age| age >= grace);
-        if !in_use && is_old && metadata.is_dir() {
-            tokio::fs::remove_dir_all(entry.path()).await?;
+        if keep.contains(&name) || !is_old {
+            continue;
+        }
+        if metadata.is_dir() {
+            // Set aside first: a tree that is found is whole, even if this is killed half way.
+            let aside = directory.join(format!("removed-{name}"));
+            tokio::fs::rename(entry.path(), &aside).await?;
+            tokio::fs::remove_dir_all(aside).await?;
+        } else {
+            tokio::fs::remove_file(entry.path()).await?;
         }
     }
     Ok(())
@@ -137,32 +153,49 @@ async fn already_verified(context: &Context, digest: &str) -> Result<Option<Fetc
 }
 
 /// The tree of an archive: unpacked and verified now, where it was not before.
-async fn verified(context: &Context, archive: PathBuf, digest: String) -> Result<Fetched, Failure> {
+async fn verified(
+    context: &Context,
+    archive: PathBuf,
+    digest: String,
+    unpacking: Unpacking,
+) -> Result<Fetched, Failure> {
+    let turn = unpacking.lock_owned().await;
     if let Some(fetched) = already_verified(context, &digest).await? {
         return Ok(fetched);
     }
     let tree = tree_of(&context.settings.state_dir, &digest);
     blocking(move || {
-        let parent = tree.parent().unwrap_or(&tree);
-        std::fs::create_dir_all(parent).map_err(|error| unwritable(parent, &error))?;
-        let scanner =
-            Scanner::new().map_err(|error| Failure::terminal("ScannerFailed", error.to_string()))?;
-        let unpacked =
-            unpack(&archive, &tree, &Limits::default(), Some(&scanner)).map_err(|error| refused(&error))?;
-        if unpacked.archive.sha256.to_hex() != digest {
-            std::fs::remove_dir_all(&tree).map_err(|error| unwritable(&tree, &error))?;
-            let message = format!("{} changed while it was read", archive.display());
-            return Err(Failure::transient("SourceChanged", message));
-        }
-        Ok(Fetched {
-            digest,
-            tree,
-            files: unpacked.archive.files.len() as u64,
-            size: unpacked.archive.content_size,
-            bundle: unpacked.archive.bundle,
-        })
+        let fetched = unpack_to(&archive, tree, digest);
+        drop(turn);
+        fetched
     })
     .await
+}
+
+/// Unpacks beside `tree`, and puts it there when it is known to be what the digest says.
+fn unpack_to(archive: &Path, tree: PathBuf, digest: String) -> Result<Fetched, Failure> {
+    let candidate = tree.with_file_name("candidate");
+    match std::fs::remove_dir_all(&candidate) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(unwritable(&candidate, &error)),
+        _ => {}
+    }
+    let parent = tree.parent().unwrap_or(&tree);
+    std::fs::create_dir_all(parent).map_err(|error| unwritable(parent, &error))?;
+    let scanner = Scanner::new().map_err(|error| Failure::terminal("ScannerFailed", error.to_string()))?;
+    let unpacked =
+        unpack(archive, &candidate, &Limits::default(), Some(&scanner)).map_err(|error| refused(&error))?;
+    if unpacked.archive.sha256.to_hex() != digest {
+        let message = format!("{} changed while it was read", archive.display());
+        return Err(Failure::transient("SourceChanged", message));
+    }
+    std::fs::rename(&candidate, &tree).map_err(|error| unwritable(&tree, &error))?;
+    Ok(Fetched {
+        digest,
+        tree,
+        files: unpacked.archive.files.len() as u64,
+        size: unpacked.archive.content_size,
+        bundle: unpacked.archive.bundle,
+    })
 }
 
 async fn blocking<T: Send + 'static>(
@@ -221,27 +254,28 @@ fn expect_digest(what: &str, wanted: Option<&str>, found: &str) -> Result<(), Fa
     }
 }
 
-/// Downloads into a file beside the trees; what is there of it after a failure is removed.
-async fn download(context: &Context, url: &str, wanted: &str) -> Result<PathBuf, Failure> {
+/// Downloads into a file beside the trees, which goes when it is dropped.
+async fn download(context: &Context, url: &str, wanted: &str) -> Result<NamedTempFile, Failure> {
     let directory = context.settings.state_dir.join("bundles");
     tokio::fs::create_dir_all(&directory)
         .await
         .map_err(|error| unwritable(&directory, &error))?;
-    let path = directory.join(format!("{wanted}.download"));
-    let result = download_to(&path, url, wanted).await;
-    if result.is_err() {
-        remove_file(&path).await?;
-    }
-    result.map(|()| path)
+    let file = tempfile::Builder::new()
+        .prefix("download-")
+        .tempfile_in(&directory);
+    let file = file.map_err(|error| unwritable(&directory, &error))?;
+    download_to(file.path(), url, wanted).await?;
+    Ok(file)
 }
 
 async fn download_to(path: &Path, url: &str, wanted: &str) -> Result<(), Failure> {
+    let shown = without_credentials(url);
     let failed = |error: reqwest::Error| {
         let error = error.without_url();
         let cause = std::error::Error::source(&error).map_or_else(String::new, |cause| format!(": {cause}"));
         Failure::transient(
             "DownloadFailed",
-            format!("{url} could not be downloaded: {error}{cause}"),
+            format!("{shown} could not be downloaded: {error}{cause}"),
         )
     };
     let client = reqwest::Client::builder()
@@ -265,7 +299,7 @@ async fn download_to(path: &Path, url: &str, wanted: &str) -> Result<(), Failure
         let chunk = chunk.map_err(failed)?;
         size += chunk.len() as u64;
         if size > limit {
-            let message = format!("{url} is larger than the {limit} bytes that a bundle may have");
+            let message = format!("{shown} is larger than the {limit} bytes that a bundle may have");
             return Err(Failure::terminal("BundleTooLarge", message));
         }
         hash.update(&chunk);
@@ -274,14 +308,19 @@ async fn download_to(path: &Path, url: &str, wanted: &str) -> Result<(), Failure
             .map_err(|error| unwritable(path, &error))?;
     }
     file.flush().await.map_err(|error| unwritable(path, &error))?;
-    expect_digest(url, Some(wanted), &hex::encode(hash.finalize()))
+    expect_digest(&shown, Some(wanted), &hex::encode(hash.finalize()))
 }
 
-async fn remove_file(path: &Path) -> Result<(), Failure> {
-    match tokio::fs::remove_file(path).await {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(unwritable(path, &error)),
-        _ => Ok(()),
-    }
+/// An address without what may be secret in it.
+fn without_credentials(url: &str) -> String {
+    let Ok(mut url) = Url::parse(url) else {
+        return "the address of spec.source.url".to_owned();
+    };
+    // Fails only for addresses that cannot have a user, such as mailto:.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.set_query(None);
+    url.to_string()
 }
 
 fn refused(error: &homeport_bundle::Error) -> Failure {
@@ -330,6 +369,12 @@ mod tests {
             .unwrap();
         assert!(!tree_of(state.path(), "aa").exists());
         assert!(tree_of(state.path(), "bb").exists());
+    }
+
+    #[test]
+    fn an_address_is_shown_without_credentials() {
+        let shown = without_credentials("https://user:hunter2@example.org/a.hprt?X-Signature=abc");
+        assert_eq!(shown, "https://example.org/a.hprt");
     }
 
     #[tokio::test]

@@ -20,16 +20,18 @@ use homeport_crds::common::DeletionPolicy;
 use homeport_crds::conditions::{DEPLOYED, FETCHED, HEALTHY, SECRETS_RESOLVED, TARGET_REACHABLE, VERIFIED};
 use homeport_crds::{Cutover, DataSync, HprtBundle, HprtBundleStatus, RECONCILE_AT, SecretBinding};
 use homeport_deploy::{Change, Removal};
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::api::ListParams;
 use kube::runtime::watcher;
 use kube::{Api, ResourceExt};
 
+use crate::runtime::backoff::Backoff;
 use crate::runtime::work::{WorkKey, WorkState, Works};
 use crate::runtime::{Context, Failure, Outcome, Reconciler, Watches, dependents, reference};
-use crate::secret_binding::values;
+use crate::secret_binding::{values, written};
 use decide::Step;
 use documents::Documents;
-use fetch::Fetched;
+use fetch::{Fetched, Unpacking};
 use report::Report;
 use rollup::Dependents;
 use target::{Checks, DeployResult, Progress, Target, Wanted};
@@ -42,6 +44,10 @@ pub struct BundleReconciler {
     context: Context,
     fetches: Arc<Works<(), Result<Fetched, Failure>>>,
     deploys: Arc<Works<Progress, DeployResult>>,
+    /// When work that failed may be tried again, by [`backoff_key`].
+    retries: Backoff,
+    /// Archives are unpacked one at a time: two bundles may be of the same one.
+    unpacking: Unpacking,
     checks: Checks,
 }
 
@@ -52,6 +58,8 @@ impl BundleReconciler {
             context,
             fetches: Works::new(),
             deploys: Works::new(),
+            retries: Backoff::default(),
+            unpacking: Unpacking::default(),
             checks: Checks::default(),
         }
     }
@@ -80,7 +88,7 @@ impl Reconciler for BundleReconciler {
         _status: &mut HprtBundleStatus,
     ) -> Result<Option<Outcome>, Failure> {
         self.stop(object).await;
-        Ok(None)
+        Ok(Some(Outcome::suspended()))
     }
 
     async fn cleanup(&self, object: &HprtBundle) -> Result<(), Failure> {
@@ -90,12 +98,18 @@ impl Reconciler for BundleReconciler {
         let Ok(target) = Target::of(&self.context, object) else {
             return Ok(());
         };
-        target
-            .remove(match object.spec.deletion_policy {
-                DeletionPolicy::Retain => Removal::Retain,
-                DeletionPolicy::Delete => Removal::Delete,
-            })
-            .await
+        match object.spec.deletion_policy {
+            DeletionPolicy::Retain => {
+                if let Err(failure) = target.remove(Removal::Retain).await {
+                    tracing::warn!(bundle = object.name_any(), %failure, "the target could not be told that it is let go");
+                }
+                Ok(())
+            }
+            DeletionPolicy::Delete => target.remove(Removal::Delete).await.map_err(|failure| {
+                let hint = "set spec.deletionPolicy to Retain to let go of what runs there";
+                Failure::transient(failure.reason(), format!("{failure}; {hint}"))
+            }),
+        }
     }
 
     fn watches(&self, watches: Watches<HprtBundle>) -> Watches<HprtBundle> {
@@ -119,8 +133,11 @@ impl Reconciler for BundleReconciler {
                     .as_ref()
                     .map(|bundle| reference(cutover.namespace(), &bundle.name))
             })
+            .watches(Api::<Secret>::all(client.clone()), config(), |secret| {
+                written::bundle_of(&secret).map(|bundle| reference(secret.namespace(), bundle))
+            })
             .watches(
-                Api::<k8s_openapi::api::core::v1::ConfigMap>::all(client.clone()),
+                Api::<ConfigMap>::all(client.clone()),
                 config(),
                 move |config_map| {
                     dependents(&bundles, config_map.namespace(), |bundle: &HprtBundle| {
@@ -165,7 +182,14 @@ impl BundleReconciler {
                 return Err(report.failed(stage, failure));
             }
         };
-        report.fetched(&fetched);
+        if report.fetched(&fetched) {
+            // Who reads the documents must not find them beside conditions that speak of the bundle before.
+            return Ok(Outcome::in_progress(
+                "NewBundle",
+                "another bundle is to be deployed",
+                Duration::ZERO,
+            ));
+        }
         let published = Documents {
             digest: fetched.digest.clone(),
             bundle: fetched.bundle.clone(),
@@ -173,7 +197,11 @@ impl BundleReconciler {
         documents::publish(&self.context.client, object, &published).await?;
 
         let namespace = object.namespace().unwrap_or_default();
-        let secrets = values::of_bundle(&self.context.client, &namespace, &object.name_any()).await?;
+        let mut secrets = values::of_bundle(&self.context.client, &namespace, &object.name_any())
+            .await
+            .map_err(|failure| report.failed(SECRETS_RESOLVED, failure))?;
+        // What else a binding has, such as the key of a DNS server, is none of the stacks' business.
+        secrets.retain(|name, _| decide::is_declared(&fetched.bundle, name));
         let missing = decide::missing_secrets(&fetched.bundle, &secrets);
         if !missing.is_empty() {
             return Err(report.failed(SECRETS_RESOLVED, decide::waiting_for_secrets(&missing)));
@@ -185,7 +213,7 @@ impl BundleReconciler {
         let wanted = Wanted { fetched, secrets };
         if let Some(states) = self.checks.fresh(object, &wanted) {
             report.running(&states);
-            return Ok(decide::healthy_outcome(&states, object.spec.interval.into()));
+            return Ok(decide::outcome(&states, object.spec.interval.into()));
         }
         self.converge(object, &target, wanted, &mut report).await
     }
@@ -200,6 +228,7 @@ impl BundleReconciler {
     ) -> Result<Outcome, Failure> {
         let key = WorkKey::new(object, "deploy");
         let input = self.checks.input(object, &wanted);
+        self.forget_what_may_be_retried(&key);
         if self.deploys.runs_with(&key, &input) {
             return self.look_in(object, &key, &wanted, report);
         }
@@ -224,6 +253,7 @@ impl BundleReconciler {
             .map_err(|failure| report.failed(DEPLOYED, failure))?;
         if object.spec.mode == BundleMode::DryRun {
             report.planned(&changes);
+            target.take_back(&release).await?;
             return Ok(Outcome::ready(
                 "Planned",
                 decide::plan_summary(&changes),
@@ -235,12 +265,12 @@ impl BundleReconciler {
             .await
             .map_err(|failure| report.failed(HEALTHY, failure))?;
         report.release(&release);
-        match decide::next(release.is_current, &changes, &states) {
+        match decide::next(release.is_current, object.spec.deploy.wait, &changes, &states) {
             Step::Rest => {
                 report.running(&states);
                 self.checks.passed(object, &wanted, &states);
                 self.prune_cache().await;
-                Ok(decide::healthy_outcome(&states, object.spec.interval.into()))
+                Ok(decide::outcome(&states, object.spec.interval.into()))
             }
             Step::Deploy => {
                 let why = if changes.iter().all(|change| change.change == Change::Create) {
@@ -270,25 +300,20 @@ impl BundleReconciler {
                 Ok(Outcome::in_progress("Deploying", progress.message(), LOOK_IN))
             }
             Some(WorkState::Ended(result)) => {
-                // What failed for good is not done again until the wish is another one.
-                if !matches!(result.outcome, Err(Failure::Terminal { .. })) {
-                    self.deploys.forget_ended(key);
-                }
                 report.ended(&result);
                 let states = result
                     .outcome
-                    .map_err(|failure| report.failed(DEPLOYED, failure))?;
+                    .map_err(|failure| report.failed(DEPLOYED, decide::kept(failure)))?;
+                self.deploys.forget_ended(key);
+                self.retries.reset(&backoff_key(key));
                 report.running(&states);
                 self.checks.passed(object, wanted, &states);
-                Ok(decide::healthy_outcome(&states, object.spec.interval.into()))
+                Ok(decide::outcome(&states, object.spec.interval.into()))
             }
-            Some(WorkState::Lost) | None => {
-                self.deploys.forget_ended(key);
-                Err(Failure::transient(
-                    "DeployInterrupted",
-                    "the deployment was interrupted; it is taken up again",
-                ))
-            }
+            Some(WorkState::Lost) | None => Err(Failure::transient(
+                "DeployInterrupted",
+                "the deployment was interrupted; it is taken up again",
+            )),
         }
     }
 
@@ -304,10 +329,16 @@ impl BundleReconciler {
             fetch::fingerprint(&self.context, source).await?,
             asked_at(object)
         );
+        if let Some(WorkState::Ended(Err(Failure::Transient { .. })) | WorkState::Lost) =
+            self.fetches.state(&key)
+            && self.retries.wait(&backoff_key(&key)).is_none()
+        {
+            self.fetches.forget_ended(&key);
+        }
         let state = self
             .fetches
             .ensure(&key, &input, |cancel, _| {
-                let work = fetch::fetch(self.context.clone(), source.clone());
+                let work = fetch::fetch(self.context.clone(), source.clone(), self.unpacking.clone());
                 async move {
                     cancel.run_until_cancelled(work).await.unwrap_or_else(|| {
                         Err(Failure::transient("Interrupted", "the fetch was interrupted"))
@@ -317,7 +348,10 @@ impl BundleReconciler {
             .await;
         match state {
             WorkState::Running(()) => Ok(None),
-            WorkState::Ended(Ok(fetched)) if fetched.tree.exists() => Ok(Some(fetched)),
+            WorkState::Ended(Ok(fetched)) if fetched.tree.exists() => {
+                self.retries.reset(&backoff_key(&key));
+                Ok(Some(fetched))
+            }
             WorkState::Ended(Ok(_)) => {
                 self.fetches.forget_ended(&key);
                 Err(Failure::transient(
@@ -325,20 +359,24 @@ impl BundleReconciler {
                     "the unpacked bundle was removed; it is fetched again",
                 ))
             }
-            WorkState::Ended(Err(failure)) => {
-                // What was refused is not looked at again until the source is another one.
-                if !matches!(failure, Failure::Terminal { .. }) {
-                    self.fetches.forget_ended(&key);
-                }
-                Err(failure)
-            }
-            WorkState::Lost => {
-                self.fetches.forget_ended(&key);
-                Err(Failure::transient(
-                    "Interrupted",
-                    "the fetch was interrupted; it is taken up again",
-                ))
-            }
+            WorkState::Ended(Err(failure)) => Err(decide::kept(failure)),
+            WorkState::Lost => Err(Failure::transient(
+                "Interrupted",
+                "the fetch was interrupted; it is taken up again",
+            )),
+        }
+    }
+
+    /// Lets go of a deployment that failed in a way that may pass, when its time to be tried again has come. One that
+    /// failed for good is kept: it is not done again until something else is wanted.
+    fn forget_what_may_be_retried(&self, key: &WorkKey) {
+        let may_pass = match self.deploys.state(key) {
+            Some(WorkState::Ended(result)) => matches!(result.outcome, Err(Failure::Transient { .. })),
+            Some(WorkState::Lost) => true,
+            _ => false,
+        };
+        if may_pass && self.retries.wait(&backoff_key(key)).is_none() {
+            self.deploys.forget_ended(key);
         }
     }
 
@@ -396,6 +434,10 @@ impl BundleReconciler {
         self.fetches.cancel(&WorkKey::new(object, "fetch")).await;
         self.deploys.cancel(&WorkKey::new(object, "deploy")).await;
     }
+}
+
+fn backoff_key(key: &WorkKey) -> String {
+    format!("{}/{}", key.uid, key.part)
 }
 
 /// When a run was asked for by annotation.

@@ -50,13 +50,13 @@ impl<'a> Report<'a> {
         );
     }
 
-    /// A stage failed; hands the failure on. A target that does not answer is that stage's failure, whichever noticed it,
-    /// and leaves open how healthy the services are.
+    /// A stage failed; hands the failure on. A target that does not answer is that stage's failure, whichever noticed it.
+    /// It leaves open how healthy the services are, and so does a deployment that failed.
     pub(super) fn failed(&mut self, stage: &str, failure: Failure) -> Failure {
         let unreachable = failure.reason() == "TargetUnreachable";
         let stage = if unreachable { TARGET_REACHABLE } else { stage };
         let (reason, message) = (failure.reason(), failure.to_string());
-        if unreachable {
+        if unreachable || stage == DEPLOYED {
             self.unknown(HEALTHY, reason, &message);
         }
         conditions::set(
@@ -70,8 +70,22 @@ impl<'a> Report<'a> {
         failure
     }
 
-    /// The bundle is here and verified.
-    pub(super) fn fetched(&mut self, fetched: &Fetched) {
+    /// The bundle is here and verified. Whether it is another one than the conditions after this stage speak of; they are
+    /// open then.
+    pub(super) fn fetched(&mut self, fetched: &Fetched) -> bool {
+        let digest = format!("sha256:{}", fetched.digest);
+        let is_other = self
+            .status
+            .bundle
+            .as_ref()
+            .is_some_and(|known| known.digest != digest)
+            && conditions::find(&self.status.conditions, DEPLOYED)
+                .is_some_and(|deployed| deployed.status == "True");
+        if is_other {
+            for stage in [DEPLOYED, HEALTHY] {
+                self.unknown(stage, "NewBundle", "another bundle is to be deployed");
+            }
+        }
         let manifest = &fetched.bundle.manifest;
         self.holds(FETCHED, "Fetched", &format!("sha256:{}", fetched.digest));
         self.holds(
@@ -111,6 +125,7 @@ impl<'a> Report<'a> {
             .filter(|secret| secret.required)
             .map(|secret| secret.name.clone())
             .collect();
+        is_other
     }
 
     /// Nothing is done: this would be.
@@ -173,8 +188,18 @@ impl<'a> Report<'a> {
                 self.status.revision = Some(result.revision);
                 (RunOutcome::Succeeded, format!("{} stacks", summary(states)))
             }
-            Err(failure) => (RunOutcome::Failed, failure.to_string()),
+            Err(failure) => {
+                for stack in &mut self.status.stacks {
+                    if stack.state == "Deploying" {
+                        stack.state = "Failed".to_owned();
+                    }
+                }
+                (RunOutcome::Failed, format!("{}: {failure}", failure.reason()))
+            }
         };
+        if !result.changed {
+            return;
+        }
         let run = RunRecord {
             action: if self.rolls_back { "RollBack" } else { "Deploy" }.to_owned(),
             revision: Some(result.revision),
@@ -184,14 +209,11 @@ impl<'a> Report<'a> {
             outcome,
             message,
         };
-        // A pass that mended nothing, or failed as the one before, is no news.
-        let repeated = self.status.history.first().is_some_and(|last| {
-            last.outcome == RunOutcome::Failed
-                && run.outcome == RunOutcome::Failed
-                && last.message == run.message
-        });
-        if result.changed && !repeated {
-            record_run(&mut self.status.history, run);
+        match self.status.history.first_mut() {
+            Some(last) if last.started_at == run.started_at => {}
+            // Tries that fail alike are one entry: they must not push out the revisions that can be rolled back to.
+            Some(last) if fails_alike(last, &run) => *last = run,
+            _ => record_run(&mut self.status.history, run),
         }
     }
 
@@ -223,6 +245,15 @@ impl<'a> Report<'a> {
             .count();
         self.status.stacks_ready = Some(format!("{healthy}/{total}"));
     }
+}
+
+/// Whether two runs failed to deploy the same revision for the same reason, which begins the message.
+fn fails_alike(a: &RunRecord, b: &RunRecord) -> bool {
+    let reason = |run: &RunRecord| run.message.split(':').next().map(str::to_owned);
+    a.outcome == RunOutcome::Failed
+        && b.outcome == RunOutcome::Failed
+        && a.revision == b.revision
+        && reason(a) == reason(b)
 }
 
 fn stack_status(state: &StackState) -> StackStatus {

@@ -15,9 +15,12 @@ pub(super) struct Dependents {
 /// One of them, as far as it matters here.
 struct Part<'a> {
     name: String,
+    /// Whether there is nothing left to do for it.
     ready: bool,
+    /// Whether it is done, and not undone by a rollback.
+    done: bool,
     percent: i32,
-    message: &'a str,
+    reason: &'a str,
 }
 
 /// Sets `Synced` and `CutOver`, and the step with its percentage.
@@ -58,7 +61,7 @@ fn sync_part(sync: &DataSync) -> Part<'_> {
     let status = sync.status.as_ref();
     let conditions = status.map_or(&[][..], |status| &status.conditions);
     let percent = status.and_then(|status| status.percent).unwrap_or_default();
-    part(sync, conditions, percent)
+    part(sync, SYNCED, conditions, percent)
 }
 
 /// A cutover counts by its steps.
@@ -67,29 +70,30 @@ fn cutover_part(cutover: &Cutover) -> Part<'_> {
     let conditions = status.map_or(&[][..], |status| &status.conditions);
     let steps = status.map_or(&[][..], |status| &status.steps);
     let done = steps.iter().filter(|step| step.state == "Done").count();
-    part(cutover, conditions, percent_of(done, steps.len()))
+    part(cutover, CUT_OVER, conditions, percent_of(done, steps.len()))
 }
 
-fn part<'a>(object: &impl ResourceExt, conditions: &'a [Condition], percent: i32) -> Part<'a> {
+fn part<'a>(object: &impl ResourceExt, stage: &str, conditions: &'a [Condition], percent: i32) -> Part<'a> {
     let generation = object.meta().generation.unwrap_or_default();
     Part {
         name: object.name_any(),
         ready: conditions::is_true_at(conditions, READY, generation),
+        done: conditions::is_true_at(conditions, stage, generation),
         percent,
-        message: conditions::find(conditions, READY)
-            .map_or("not looked at yet", |ready| ready.message.as_str()),
+        reason: conditions::find(conditions, READY).map_or("NotObserved", |ready| ready.reason.as_str()),
     }
 }
 
-/// Where there are no parts there is nothing to say.
+/// Where there are no parts there is nothing to say. The reason is repeated and not the message, which changes with every
+/// byte that is copied.
 fn set(conditions: &mut Vec<Condition>, generation: i64, type_: &str, waiting: &str, parts: &[Part<'_>]) {
     if parts.is_empty() {
         conditions::remove(conditions, type_);
         return;
     }
-    match parts.iter().find(|part| !part.ready) {
+    match parts.iter().find(|part| !part.done) {
         Some(part) => {
-            let message = format!("{}: {}", part.name, part.message);
+            let message = format!("{} is not done: {}", part.name, part.reason);
             conditions::set(conditions, generation, type_, false, waiting, message);
         }
         None => {
@@ -152,7 +156,9 @@ mod tests {
 
     fn sync(ready: bool, percent: i32) -> DataSync {
         let mut conditions = Vec::new();
-        conditions::set(&mut conditions, 1, READY, ready, "Reason", "copying");
+        for type_ in [READY, SYNCED] {
+            conditions::set(&mut conditions, 1, type_, ready, "Reason", "copying");
+        }
         serde_json::from_value(json!({
             "apiVersion": "homeport.dev/v1alpha1", "kind": "DataSync",
             "metadata": { "name": "main", "generation": 1 },
@@ -188,6 +194,32 @@ mod tests {
     }
 
     #[test]
+    fn a_cutover_that_was_rolled_back_is_ready_and_not_cut_over() {
+        let mut conditions = Vec::new();
+        conditions::set(&mut conditions, 1, READY, true, "RolledBack", "");
+        conditions::set(&mut conditions, 1, CUT_OVER, false, "RolledBack", "");
+        let cutover: Cutover = serde_json::from_value(json!({
+            "apiVersion": "homeport.dev/v1alpha1", "kind": "Cutover",
+            "metadata": { "name": "names", "generation": 1 },
+            "spec": { "bundleRef": { "name": "shop" }, "desired": "RolledBack", "provider": { "manual": {} } },
+            "status": { "observedGeneration": 1, "conditions": conditions },
+        }))
+        .unwrap();
+        let mut status = deployed();
+        let dependents = Dependents {
+            syncs: Vec::new(),
+            cutovers: vec![cutover],
+        };
+        roll_up(&bundle(), &dependents, &mut status);
+        assert_eq!(status.step.as_deref(), Some("Done"));
+        let cut_over = conditions::find(&status.conditions, CUT_OVER).unwrap();
+        assert_eq!(
+            (cut_over.status.as_str(), cut_over.message.as_str()),
+            ("False", "names is not done: RolledBack")
+        );
+    }
+
+    #[test]
     fn an_open_sync_never_counts_as_whole() {
         let mut status = deployed();
         let dependents = Dependents {
@@ -199,7 +231,7 @@ mod tests {
         let synced = conditions::find(&status.conditions, SYNCED).unwrap();
         assert_eq!(
             (synced.status.as_str(), synced.message.as_str()),
-            ("False", "main: copying")
+            ("False", "main is not done: Reason")
         );
     }
 }

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use homeport_bundle::{Bundle, Checksum, Manifest};
+use homeport_bundle::{Bundle, Manifest};
 use homeport_crds::HprtBundle;
 use homeport_crds::bundle::DeploySpec;
 use homeport_deploy::{
@@ -22,7 +22,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::fetch::Fetched;
+use super::fetch::{Fetched, tree_of};
 use super::{asked_at, checksum};
 use crate::runtime::{Context, Failure};
 
@@ -38,6 +38,8 @@ pub(super) struct Placed {
     pub(super) release: Release,
     /// Whether it was the last one deployed to its end.
     pub(super) is_current: bool,
+    /// Whether it was put there by this very pass.
+    is_new: bool,
 }
 
 /// How far a deployment is.
@@ -101,6 +103,7 @@ pub(super) struct Target {
     layout: Layout,
     options: Options,
     revision: Option<i64>,
+    state_dir: PathBuf,
 }
 
 impl Target {
@@ -119,6 +122,7 @@ impl Target {
             layout: layout.map_err(|error| failure(&error))?,
             options: options(object),
             revision: object.spec.revision,
+            state_dir: context.settings.state_dir.clone(),
         })
     }
 
@@ -135,7 +139,9 @@ impl Target {
         let release = Release::kept(&*self.host, &self.layout, revision)
             .await
             .map_err(|error| failure(&error))?;
-        let tree = release.directory();
+        // Others read files of the bundle from where it was unpacked to, which may have been tidied up since.
+        let tree = tree_of(&self.state_dir, &release.digest().to_hex());
+        copy_where_missing(&release.directory(), &tree).await?;
         let bundle = Bundle::load(&tree)
             .map_err(|error| Failure::terminal("ReleaseDamaged", format!("revision {revision}: {error}")))?;
         let (files, size) = super::fetch::count(&tree).map_err(|error| unwritable(&tree, &error))?;
@@ -155,12 +161,26 @@ impl Target {
             .map_err(|error| failure(&error))?;
         let digest = checksum(&wanted.fetched.digest)?;
         let revision = self.revision.unwrap_or_else(|| deployment.revision_for(digest));
-        self.place(&wanted.fetched.tree, revision, digest).await?;
+        let directory = self.layout.release_directory(revision, digest);
+        let is_new = copy_where_missing(&wanted.fetched.tree, &directory).await?;
         let release = Release::open(&*self.host, &self.layout, revision, digest).await;
         Ok(Placed {
             release: release.map_err(|error| failure(&error))?,
             is_current: deployment.current == Some(revision) && deployment.under_way.is_none(),
+            is_new,
         })
+    }
+
+    /// Removes a release that was put there to be looked at only.
+    pub(super) async fn take_back(&self, placed: &Placed) -> Result<(), Failure> {
+        if placed.is_new {
+            let directory = placed.release.directory();
+            self.host
+                .remove(&directory)
+                .await
+                .map_err(|error| failure(&error))?;
+        }
+        Ok(())
     }
 
     /// What would be done.
@@ -179,11 +199,7 @@ impl Target {
         let states = observe(&*self.host, &placed.release)
             .await
             .map_err(|error| failure(&error))?;
-        let wanted = &self.options.stacks;
-        Ok(states
-            .into_iter()
-            .filter(|state| wanted.is_empty() || wanted.contains(&state.name))
-            .collect())
+        Ok(selected(states, &self.options))
     }
 
     /// The deployment, to be run as long work. It may be dropped at any instant, and done again.
@@ -212,8 +228,16 @@ impl Target {
                     outcome,
                 };
                 match cancel.run_until_cancelled(run).await {
-                    Some(Ok(report)) => ended(report.changed, report.snapshot, Ok(report.states)),
-                    Some(Err(error)) => ended(true, None, Err(failure(&error))),
+                    Some(Ok(report)) => ended(
+                        report.changed,
+                        report.snapshot,
+                        Ok(selected(report.states, &options)),
+                    ),
+                    Some(Err(error)) => {
+                        let touched_nothing =
+                            matches!(error, Error::Locked { .. } | Error::TargetUnreachable { .. });
+                        ended(!touched_nothing, None, Err(failure(&error)))
+                    }
                     None => {
                         let message = "the deployment was interrupted; it is taken up again";
                         ended(false, None, Err(Failure::transient("DeployInterrupted", message)))
@@ -228,22 +252,28 @@ impl Target {
         let removed = remove(&*self.host, &self.layout, removal, &self.options.actor).await;
         removed.map_err(|error| failure(&error))
     }
+}
 
-    /// Copies a verified tree to where its release is. It is there whole or not at all.
-    async fn place(&self, tree: &Path, revision: i64, digest: Checksum) -> Result<(), Failure> {
-        let directory = self.layout.release_directory(revision, digest);
-        let tree = tree.to_owned();
-        let copied = tokio::task::spawn_blocking(move || {
-            if directory.exists() {
-                return Ok(());
-            }
-            let partial = directory.with_extension("partial");
-            copy_whole(&tree, &partial, &directory).map_err(|error| unwritable(&directory, &error))
-        });
-        copied
-            .await
-            .unwrap_or_else(|error| Err(Failure::transient("Interrupted", error.to_string())))
-    }
+/// The states of the stacks that are deployed.
+fn selected(mut states: Vec<StackState>, options: &Options) -> Vec<StackState> {
+    states.retain(|state| options.stacks.is_empty() || options.stacks.contains(&state.name));
+    states
+}
+
+/// Copies a verified tree to where it is not yet; whether it did. It is there whole or not at all.
+async fn copy_where_missing(tree: &Path, directory: &Path) -> Result<bool, Failure> {
+    let (tree, directory) = (tree.to_owned(), directory.to_owned());
+    let copied = tokio::task::spawn_blocking(move || {
+        if directory.exists() {
+            return Ok(false);
+        }
+        let partial = directory.with_extension("partial");
+        copy_whole(&tree, &partial, &directory).map_err(|error| unwritable(&directory, &error))?;
+        Ok(true)
+    });
+    copied
+        .await
+        .unwrap_or_else(|error| Err(Failure::transient("Interrupted", error.to_string())))
 }
 
 fn copy_whole(tree: &Path, partial: &Path, directory: &Path) -> io::Result<()> {

@@ -48,7 +48,14 @@ impl Reconciler for BindingReconciler {
         if let Err(failure) = &result {
             let generation = binding.metadata.generation.unwrap_or_default();
             let (reason, message) = (failure.reason(), failure.to_string());
-            conditions::set(&mut status.conditions, generation, SECRETS_RESOLVED, false, reason, message);
+            conditions::set(
+                &mut status.conditions,
+                generation,
+                SECRETS_RESOLVED,
+                false,
+                reason,
+                message,
+            );
         }
         result
     }
@@ -101,7 +108,11 @@ impl BindingReconciler {
         decide::report(binding, &references, &resolution, &sources.warnings, status);
         written::write(&self.context.client, binding, &resolution).await?;
         status.secret_name = Some(written::name(binding));
-        if let Some(old) = before.secret_name.as_ref().filter(|old| **old != written::name(binding)) {
+        if let Some(old) = before
+            .secret_name
+            .as_ref()
+            .filter(|old| **old != written::name(binding))
+        {
             written::delete(&self.context.client, binding, old).await?;
         }
 

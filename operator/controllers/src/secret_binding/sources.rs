@@ -113,7 +113,8 @@ async fn secret_source(
 ) -> Result<Box<dyn Source>, Failure> {
     let api: Api<Secret> = Api::namespaced(context.client.clone(), &binding.namespace().unwrap_or_default());
     let Some(secret) = api.get_opt(name).await? else {
-        let message = format!("Secret {name} does not exist; create it (again: standalone, a restart loses it)");
+        let message =
+            format!("Secret {name} does not exist; create it (again: standalone, a restart loses it)");
         return Ok(Box::new(Unavailable::new(source, message)));
     };
     let mut values = BTreeMap::new();

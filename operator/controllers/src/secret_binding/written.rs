@@ -108,7 +108,9 @@ fn data(
         data.insert(name.clone(), ByteString(value));
     }
     for missing in &resolution.missing {
-        let Why::Failed(error) = &missing.why else { continue };
+        let Why::Failed(error) = &missing.why else {
+            continue;
+        };
         match held.get(&missing.name) {
             Some(value) => data.insert(missing.name.clone(), value.clone()),
             None => return Err(Failure::transient("SourceUnreadable", error.to_string())),

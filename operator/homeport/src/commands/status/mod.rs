@@ -54,7 +54,14 @@ pub(crate) async fn run(options: Options) -> Result<(), CommandError> {
             .flatten()
             .is_some()
         {}
-        let table = view.render().await?;
+        let table = match view.render().await {
+            Ok(table) => table,
+            // homeport may be on its way up again: the watches say when there is something to show.
+            Err(error) => {
+                output::warning(error);
+                continue;
+            }
+        };
         if table != shown {
             show_again(&table);
             shown = table;

@@ -146,14 +146,14 @@ fn deploy(migration: &Migration<'_>) -> Step {
             .map_or_else(String::new, |revision| format!("revision {revision}, healthy"));
         return Step::new("Deploy", State::Done, progress, revision);
     }
+    let waits_for_secrets =
+        conditions::find(&status.conditions, READY).is_some_and(|ready| ready.reason == "WaitingForSecrets");
     // A secret that is missing is the binding's to explain.
     let unresolved = migration
         .bindings
         .iter()
-        .filter_map(|binding| binding.status.as_ref())
-        .find_map(|status| {
-            conditions::find(&status.conditions, READY).filter(|ready| ready.status == "False")
-        });
+        .filter_map(|binding| conditions::find(&binding.status.as_ref()?.conditions, READY))
+        .find(|ready| waits_for_secrets && ready.status == "False");
     let detail = unresolved.map_or_else(|| message(&status.conditions), |ready| ready.message.clone());
     Step::new("Deploy", verdict(&status.conditions), progress, detail)
 }

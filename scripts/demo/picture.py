@@ -4,7 +4,7 @@ The capture holds what `script` recorded, colours and all; the picture shows its
 FIRST_LINE to the first after it that contains LAST_LINE:
 
     script --quiet --return --command 'make demo' /tmp/demo.txt
-    python3 scripts/demo/picture.py '==> homeport up' 'are the same' < /tmp/demo.txt > docs/demo.svg
+    python3 scripts/demo/picture.py '==> kubectl apply' 'are the same' < /tmp/demo.txt > docs/demo.svg
 """
 
 import re

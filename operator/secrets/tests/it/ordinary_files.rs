@@ -2,7 +2,7 @@
 
 use rstest::rstest;
 
-use crate::findings;
+use crate::{SCANNER, findings};
 
 const NGINX: &str = r#"
 user  nginx;
@@ -159,4 +159,50 @@ providers: { docker: { endpoint: "unix:///var/run/docker.sock", exposedByDefault
 #[case::source_code("lib.rs", include_str!("../../src/scan/key.rs"))]
 fn hold_no_secret(#[case] path: &str, #[case] text: &str) {
     assert_eq!(findings(path, text), []);
+}
+
+/// Bytes of a small generator: what an image, an archive or a font looks like to the scanner.
+fn noise(length: usize) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    std::iter::repeat_with(|| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()
+    })
+    .flatten()
+    .take(length)
+    .collect()
+}
+
+#[test]
+fn binary_data_that_reads_like_an_assignment_is_none() {
+    let mut bytes = noise(8 << 20);
+    // The keyword that noise has soonest, with what noise has around it.
+    for at in (0..bytes.len() - 64).step_by(64 << 10) {
+        bytes[at..at + 12].copy_from_slice(b"\x91pw=\xc3\x28q9\x02Z\xffx");
+    }
+    assert_eq!(SCANNER.scan("configs/logo.bin", &bytes), []);
+}
+
+#[test]
+fn a_published_credential_is_found_in_binary_data_too() {
+    let mut bytes = noise(1 << 16);
+    let token = format!("\nghp_{}\n", "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8");
+    bytes.splice(1000..1000, token.into_bytes());
+    let rules: Vec<String> = SCANNER
+        .scan("configs/store.bin", &bytes)
+        .into_iter()
+        .map(|found| found.rule)
+        .collect();
+    assert_eq!(rules.len(), 1, "{rules:?}");
+}
+
+#[test]
+fn text_in_other_languages_is_text() {
+    let found = SCANNER.scan(
+        "configs/app.yml",
+        "# Schlüssel für größere Bestände\npassword: Zaubertür-9\n".as_bytes(),
+    );
+    assert_eq!(found.len(), 1);
 }

@@ -90,34 +90,3 @@ proptest! {
         SCANNER.scan("a.py", text.as_bytes());
     }
 }
-
-/// Seconds that this thread has had a processor, so that a busy machine does not spoil the measurement.
-fn processor_time() -> f64 {
-    let times = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
-    times.split(' ').next().unwrap().parse::<f64>().unwrap() / 1e9
-}
-
-/// Not an assertion on time: prints how fast ordinary text is scanned.
-/// Run with `cargo test --release -p homeport-secrets -- --ignored --nocapture rate`.
-#[test]
-#[ignore = "a measurement"]
-fn rate() {
-    let scanner = Scanner::new().unwrap();
-    let prose = include_str!("../../../../Cargo.lock").repeat(200);
-    let (nginx, _) = long_file();
-    let nginx = nginx.replace("DB_PASSWORD=", "DB_HOST=").repeat(40);
-    let quiet = "location /shop { index index.html; root /srv/www/shop; expires 30d; }\n".repeat(500_000);
-    for (what, text) in [
-        ("Cargo.lock", prose),
-        ("nginx.conf", nginx),
-        ("no keywords", quiet),
-    ] {
-        let begin = processor_time();
-        let found = scanner.scan("a.conf", text.as_bytes()).len();
-        let rate = text.len() as f64 / (processor_time() - begin) / 1e6;
-        eprintln!(
-            "{what}: {rate:.0} MB/s over {} MB, {found} findings",
-            text.len() / 1_000_000
-        );
-    }
-}

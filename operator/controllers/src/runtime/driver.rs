@@ -108,9 +108,10 @@ pub trait Reconciler: Send + Sync + 'static {
 pub async fn drive<R: Reconciler>(reconciler: R, context: Context, shutdown: CancellationToken) {
     let api: Api<DeserializeGuard<R::Resource>> = Api::all(context.client.clone());
     let controller = reconciler.watches(Controller::new(api, watcher::Config::default()));
+    let objects = controller.store();
     let state = Arc::new(Driver { reconciler, context });
-    controller
-        .graceful_shutdown_on(shutdown.cancelled_owned())
+    let running = controller
+        .graceful_shutdown_on(shutdown.clone().cancelled_owned())
         .run(
             |object, state| boxed(async move { Ok(state.step(object).await) }),
             |_, error: &std::convert::Infallible, _| match *error {},
@@ -124,8 +125,26 @@ pub async fn drive<R: Reconciler>(reconciler: R, context: Context, shutdown: Can
                 Err(error) => tracing::warn!(%error, "a watch failed; it is taken up again"),
                 Ok(_) => {}
             }
-        })
-        .await;
+        });
+    tokio::select! {
+        () = running => {}
+        () = stopped_before_first_list(&shutdown, &objects) => {}
+    }
+}
+
+/// Ends when `shutdown` comes before the API has listed the objects, and never otherwise. The graceful shutdown alone
+/// would wait for that list, which may never come.
+async fn stopped_before_first_list<K: Managed>(
+    shutdown: &CancellationToken,
+    objects: &Store<DeserializeGuard<K>>,
+) {
+    if shutdown
+        .run_until_cancelled(objects.wait_until_ready())
+        .await
+        .is_some()
+    {
+        std::future::pending().await
+    }
 }
 
 /// A boxed future, since the type of an unboxed one grows past what the compiler can prove to be `Send`.

@@ -2,5 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod bundle;
 mod cutover;
 mod data_sync;
+mod driver;
+mod secret_binding;
+mod support;

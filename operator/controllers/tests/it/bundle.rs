@@ -15,8 +15,9 @@ use homeport_tests::{DockerProxy, find_in_files, find_in_text};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use k8s_openapi::api::events::v1::Event;
-use kube::api::{DynamicObject, ListParams};
+use kube::api::{DeleteParams, DynamicObject, ListParams};
 use kube::discovery::{Discovery, verbs};
+use kube::runtime::wait::{await_condition, conditions as wait};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
@@ -24,7 +25,9 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use crate::support::{ARCHIVE, DATABASE, SECRETS_FILE, VALUES, World, condition, eventually, message, ready};
+use crate::support::{
+    ARCHIVE, DATABASE, SECRETS_FILE, VALUES, World, condition, eventually, in_time, message, ready,
+};
 
 const PASSWORD: &str = "correct-horse-7f3a91";
 
@@ -415,11 +418,7 @@ async fn a_suspended_bundle_stays_as_it_is() {
     world.patch_bundle(json!({ "spec": { "suspend": true } })).await;
     world.until_bundle_is("Unknown", "Suspended").await;
     let web = world.container("web");
-    homeport_tests::run_ok(
-        std::process::Command::new("docker")
-            .args(["rm", "--force"])
-            .arg(web.split(' ').nth(1).unwrap()),
-    );
+    world.docker(&["rm", "--force"], "web", &[]);
     let left = world.containers();
     world.ask_bundle("look").await;
     world.until_bundle_is("Unknown", "Suspended").await;
@@ -558,6 +557,147 @@ async fn what_becomes_of_a_deleted_bundle_is_as_its_policy_says() {
     );
     world.delete::<HprtBundle>(&world.name).await;
     assert_eq!(world.in_docker(), Vec::<String>::new());
+}
+
+/// A world whose bundle is of one stack that is not healthy before [`make_healthy`].
+async fn slow_database() -> Option<World> {
+    let world = World::with_containers().await?;
+    let slow = DATABASE.replace("sleep 1; touch /tmp/ready; ", "");
+    assert_ne!(slow, DATABASE);
+    world.pack(ARCHIVE, &[("database", "", &slow)], &["PASSWORD"]);
+    world.write_secrets(&format!("PASSWORD={PASSWORD}\n"));
+    world.create_binding(json!({})).await;
+    Some(world)
+}
+
+fn make_healthy(world: &World) {
+    world.docker(&["exec"], "database", &["touch", "/tmp/ready"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deployment_that_was_interrupted_is_taken_up_where_it_was() {
+    let Some(mut world) = slow_database().await else {
+        return;
+    };
+    world.create_bundle(json!({})).await;
+    let is_waiting = |bundle: &HprtBundle| {
+        ready(bundle) == Some(("Unknown", "Deploying")) && message(bundle, READY).contains("0/1")
+    };
+    world.until_bundle("database is waited for", is_waiting).await;
+    let database = world.container("database");
+
+    world.stop().await;
+    world.begin();
+    world.ask_bundle("after a restart").await;
+    world.until_bundle("database is waited for", is_waiting).await;
+
+    world.patch_bundle(json!({ "spec": { "suspend": true } })).await;
+    world.until_bundle_is("Unknown", "Suspended").await;
+    world.patch_bundle(json!({ "spec": { "suspend": false } })).await;
+    world.until_bundle("database is waited for", is_waiting).await;
+
+    make_healthy(&world);
+    let bundle = world.until_bundle_is("True", "Healthy").await;
+    assert_eq!(world.container("database"), database);
+    assert_eq!(runs(&bundle), [("Deploy", Some(1), Outcome::Succeeded)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deployment_that_failed_is_tried_again_and_tells_so_once() {
+    let Some(world) = slow_database().await else {
+        return;
+    };
+    world
+        .create_bundle(json!({ "deploy": { "timeout": "2s" } }))
+        .await;
+    let bundle = world.until_bundle_is("False", "Unhealthy").await;
+    assert_eq!(condition(&bundle, DEPLOYED), Some(("False", "Unhealthy")));
+    assert_eq!(condition(&bundle, STALLED), None);
+    assert_eq!(runs(&bundle), [("Deploy", Some(1), Outcome::Failed)]);
+    let first = bundle.status.unwrap().history[0].started_at.clone();
+    let bundle = world
+        .until_bundle("another try", |bundle| {
+            ready(bundle) == Some(("False", "Unhealthy"))
+                && bundle.status.as_ref().unwrap().history[0].started_at != first
+        })
+        .await;
+    assert_eq!(runs(&bundle), [("Deploy", Some(1), Outcome::Failed)]);
+
+    make_healthy(&world);
+    let bundle = world.until_bundle_is("True", "Healthy").await;
+    assert_eq!(revision(&bundle), Some(1));
+    assert_eq!(
+        runs(&bundle),
+        [
+            ("Deploy", Some(1), Outcome::Succeeded),
+            ("Deploy", Some(1), Outcome::Failed)
+        ]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_secret_reaches_those_who_use_it() {
+    let Some(world) = deployed_shop().await else {
+        return;
+    };
+    let (database, web) = (world.container("database"), world.container("web"));
+    let changed = "another-horse-55d2c0";
+    world.write_secrets(&format!("PASSWORD={changed}\n"));
+    world.ask_binding("changed").await;
+    eventually("the binding has written it", async || {
+        world.secret(VALUES).await.unwrap()["PASSWORD"] == changed
+    })
+    .await;
+    let bundle = world
+        .until_bundle("deployed again", |bundle| {
+            ready(bundle) == Some(("True", "Healthy")) && runs(bundle).len() == 2
+        })
+        .await;
+    assert_eq!(revision(&bundle), Some(1));
+    assert_ne!(world.container("database"), database);
+    assert!(world.environment("database").contains(changed));
+    assert_eq!(world.container("web"), web, "it does not use it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_removal_that_cannot_be_done_says_how_to_let_go() {
+    let Some(world) = World::with_containers().await else {
+        return;
+    };
+    world.pack_shop(ARCHIVE, "one");
+    world.write_secrets(&format!("PASSWORD={PASSWORD}\n"));
+    world.create_binding(json!({})).await;
+    let socket = world.path("docker.sock");
+    let mut engine = DockerProxy::open_at(&socket);
+    let target = json!({ "local": { "dockerHost": format!("unix://{}", socket.display()) } });
+    world
+        .create_bundle(json!({ "target": target, "deletionPolicy": "Delete" }))
+        .await;
+    world.until_bundle_is("True", "Healthy").await;
+    let containers = world.containers();
+
+    engine.shut();
+    let bundles: Api<HprtBundle> = world.api();
+    bundles
+        .delete(&world.name, &DeleteParams::default())
+        .await
+        .unwrap();
+    let bundle = world
+        .until_bundle("how to let go", |bundle| {
+            bundle.metadata.deletion_timestamp.is_some()
+                && ready(bundle).is_some_and(|(status, _)| status == "False")
+                && message(bundle, READY).contains("spec.deletionPolicy to Retain")
+        })
+        .await;
+    assert_eq!(ready(&bundle), Some(("False", "TargetUnreachable")));
+
+    let uid = bundle.uid().unwrap();
+    let gone = await_condition(bundles, &world.name, wait::is_deleted(&uid));
+    world
+        .patch_bundle(json!({ "spec": { "deletionPolicy": "Retain" } }))
+        .await;
+    in_time("the bundle is gone", gone).await.unwrap();
+    assert_eq!(world.containers(), containers);
 }
 
 /// A web server that counts what it is asked, and has nothing until it is given something.

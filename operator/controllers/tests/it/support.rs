@@ -356,11 +356,16 @@ impl World {
         of_stack.remove(0)
     }
 
+    /// Has Docker do something to the one container of a stack; what it says.
+    pub(crate) fn docker(&self, verb: &[&str], stack: &str, args: &[&str]) -> String {
+        let container = self.container(stack);
+        let id = container.split(' ').nth(1).unwrap();
+        run_ok(Command::new("docker").args(verb).arg(id).args(args))
+    }
+
     /// The environment of the one container of a stack.
     pub(crate) fn environment(&self, stack: &str) -> String {
-        let container = self.container(stack);
-        let name = container.split(' ').next().unwrap();
-        run_ok(Command::new("docker").args(["inspect", "--format", "{{json .Config.Env}}", name]))
+        self.docker(&["inspect", "--format", "{{json .Config.Env}}"], stack, &[])
     }
 
     /// The names of all that the bundle has in Docker.
@@ -491,7 +496,8 @@ pub(crate) async fn eventually(what: &str, is_so: impl AsyncFn() -> bool) {
     in_time(what, asking).await;
 }
 
-async fn in_time<T>(what: &str, future: impl Future<Output = T>) -> T {
+/// Waits for what must come.
+pub(crate) async fn in_time<T>(what: &str, future: impl Future<Output = T>) -> T {
     match tokio::time::timeout(STUCK, future).await {
         Ok(result) => result,
         Err(_) => panic!("still waiting for: {what}"),

@@ -295,6 +295,8 @@ fn postgres(scale: f64, rounds: usize) -> Vec<Comparison> {
         ours.push(into_fresh(&target, |name| {
             let mut command = Command::new(&copy);
             command
+                // As many streams as the peer's -j2 has.
+                .env("JOBS", "2")
                 .env("SOURCE_URL", source.url("shop"))
                 .env("TARGET_URL", target.url(name));
             command

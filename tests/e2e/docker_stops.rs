@@ -12,7 +12,7 @@ fn a_target_without_docker_recovers_by_itself() {
     let shop = Webshop::with_cloud(SMALL);
     let socket = shop.path().join("docker.sock");
     let target = format!(
-        "local:\n      dockerHost: unix://{}\n  interval: 1s",
+        "local:\n      dockerHost: unix://{}\n  interval: 5s",
         socket.display()
     );
     shop.edit("bundle.yaml", "local: {}", &target);

@@ -143,7 +143,8 @@ pub(super) struct Catalog {
     pub(super) tables: Vec<Table>,
     /// Tables, partitioned tables and foreign tables that the selection leaves out.
     pub(super) excluded: HashSet<u32>,
-    pub(super) sequences: Vec<(String, String)>,
+    /// Those whose values are copied.
+    pub(super) sequences: Vec<Sequence>,
     /// Partitioned tables that are not partitions themselves, as SQL names them. Nothing else analyzes them.
     pub(super) partitioned: Vec<String>,
     /// OIDs of materialized views that hold rows.
@@ -152,6 +153,15 @@ pub(super) struct Catalog {
     pub(super) extensions: Vec<String>,
     pub(super) large_objects: u64,
     pub(super) warnings: Vec<String>,
+}
+
+/// A sequence of the source.
+#[derive(Clone, Debug)]
+pub(super) struct Sequence {
+    pub(super) schema: String,
+    pub(super) name: String,
+    /// OIDs of the relations that own it or have it in a column's default.
+    pub(super) users: Vec<u32>,
 }
 
 /// Which relations indexes and constraints belong to, by OID.
@@ -206,6 +216,7 @@ impl Catalog {
     ) -> Result<Catalog, Error> {
         let mut warnings = Vec::new();
         let relations = relations(source).await?;
+        let mut included = HashSet::new();
         let mut excluded = HashSet::new();
         let mut selected = Vec::new();
         let mut partitioned = Vec::new();
@@ -217,7 +228,10 @@ impl Catalog {
                     .any(|(schema, table)| selection.includes(schema, table));
             if !takes_part {
                 excluded.insert(relation.oid);
-            } else if relation.kind == 'p' {
+                continue;
+            }
+            included.insert(relation.oid);
+            if relation.kind == 'p' {
                 if relation.ancestors.is_empty() {
                     partitioned.push(qualified(&relation.schema, &relation.table));
                 }
@@ -254,10 +268,27 @@ impl Catalog {
                 }
             })
             .collect();
+        let mut sequences = sequences(source).await?;
+        if *selection != Selection::default() {
+            let unattached: Vec<String> = sequences
+                .iter()
+                .filter(|sequence| sequence.users.is_empty())
+                .map(|sequence| format!("{}.{}", sequence.schema, sequence.name))
+                .collect();
+            if !unattached.is_empty() {
+                warnings.push(format!(
+                    "the values of sequences that no table owns or has in a column's default are left out, because \
+                     the task takes only some tables: {}",
+                    unattached.join(", ")
+                ));
+            }
+            // The others may be ahead of the source's: the target's application may already use their tables.
+            sequences.retain(|sequence| sequence.users.iter().any(|user| included.contains(user)));
+        }
         Ok(Catalog {
             tables,
             excluded,
-            sequences: sequences(source).await?,
+            sequences,
             partitioned,
             populated_views: oids(
                 source,
@@ -396,9 +427,19 @@ pub(super) async fn target_columns(
         .collect())
 }
 
-async fn sequences(source: &Session) -> Result<Vec<(String, String)>, Error> {
+async fn sequences(source: &Session) -> Result<Vec<Sequence>, Error> {
+    // A serial column's sequence depends on the column automatically, an identity column's internally; a sequence
+    // that was made by itself is known by the default that depends on it.
     let sql = format!(
-        "SELECT n.nspname::text, c.relname::text FROM pg_catalog.pg_class c \
+        "SELECT n.nspname::text, c.relname::text, \
+                ARRAY(SELECT d.refobjid FROM pg_catalog.pg_depend d \
+                      WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid \
+                        AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.deptype IN ('a', 'i') \
+                      UNION \
+                      SELECT a.adrelid FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_attrdef a ON a.oid = d.objid \
+                      WHERE d.classid = 'pg_catalog.pg_attrdef'::regclass \
+                        AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = c.oid) \
+         FROM pg_catalog.pg_class c \
          JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
          WHERE c.relkind = 'S' AND {} ORDER BY 1, 2",
         own_schema_condition()
@@ -407,7 +448,11 @@ async fn sequences(source: &Session) -> Result<Vec<(String, String)>, Error> {
         .rows(READING, &sql, &[])
         .await?
         .iter()
-        .map(|row| (row.get(0), row.get(1)))
+        .map(|row| Sequence {
+            schema: row.get(0),
+            name: row.get(1),
+            users: row.get(2),
+        })
         .collect())
 }
 

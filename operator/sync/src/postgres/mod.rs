@@ -28,7 +28,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use self::catalog::{Catalog, Column, Table};
+use self::catalog::{Catalog, Column, Sequence, Table};
 use self::compare::Comparison;
 use self::format::Format;
 use self::load::Copy;
@@ -571,16 +571,12 @@ async fn copy_once(task: &Task, meter: Arc<Meter>) -> Result<Report, Error> {
 }
 
 /// Sequences are not part of any snapshot. What is read now is at or past what the copied rows have used.
-async fn set_sequences(
-    source: &Session,
-    target: &Session,
-    sequences: &[(String, String)],
-) -> Result<(), Error> {
+async fn set_sequences(source: &Session, target: &Session, sequences: &[Sequence]) -> Result<(), Error> {
     for batch in sequences.chunks(100) {
         let selects: Vec<String> = batch
             .iter()
-            .map(|(schema, name)| {
-                let sequence = qualified(schema, name);
+            .map(|sequence| {
+                let sequence = qualified(&sequence.schema, &sequence.name);
                 format!(
                     "SELECT {}, last_value::text, is_called::text FROM {sequence}",
                     literal(&sequence)

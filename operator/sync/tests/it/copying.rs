@@ -132,6 +132,46 @@ async fn only_what_is_selected_and_what_does_not_depend_on_the_rest() {
 }
 
 #[tokio::test]
+async fn sequences_of_tables_that_are_left_out_keep_their_values() {
+    let schema = "CREATE TABLE users (id serial PRIMARY KEY, number int GENERATED ALWAYS AS IDENTITY); \
+                  CREATE SEQUENCE invite_numbers; \
+                  CREATE TABLE invites (id int PRIMARY KEY DEFAULT nextval('invite_numbers')); \
+                  CREATE TABLE orders (id serial PRIMARY KEY, number int GENERATED ALWAYS AS IDENTITY); \
+                  CREATE SEQUENCE ticket_numbers; \
+                  CREATE TABLE tickets (id int PRIMARY KEY DEFAULT nextval('ticket_numbers')); \
+                  CREATE SEQUENCE unattached;";
+    let set =
+        |value: u32| format!("SELECT setval(c.oid::regclass, {value}) FROM pg_class c WHERE relkind = 'S'");
+    let Some(mut pair) = Pair::new(&format!("{schema} {}", set(3))).await else {
+        return;
+    };
+    pair.target
+        .batch_execute(&format!("{schema} {}", set(500)))
+        .await
+        .unwrap();
+    pair.task.selection = Selection {
+        include_tables: vec!["users".into(), "invites".into()],
+        ..Selection::default()
+    };
+    let report = pair.copy().await.unwrap();
+    let values =
+        "SELECT string_agg(sequencename || ' ' || last_value, ', ' ORDER BY sequencename) FROM pg_sequences";
+    let found: String = pair.target.query_one(values, &[]).await.unwrap().get(0);
+    assert_eq!(
+        found,
+        "invite_numbers 3, orders_id_seq 500, orders_number_seq 500, ticket_numbers 500, \
+         unattached 500, users_id_seq 3, users_number_seq 3"
+    );
+    assert!(
+        report
+            .warnings
+            .iter()
+            .any(|warning| warning.contains("public.unattached") && !warning.contains("ticket_numbers")),
+        "{report:?}"
+    );
+}
+
+#[tokio::test]
 async fn roles_that_the_target_lacks_are_a_warning() {
     // Both servers get one role; another one exists on the source alone.
     let sql = "CREATE ROLE only_here; CREATE ROLE on_both; \

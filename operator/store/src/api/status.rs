@@ -291,11 +291,12 @@ impl From<Expired> for Failure {
     }
 }
 
-/// What the disk refused. Callers that can tell the object handle [`WriteError::Conflict`] themselves.
+/// What the engine refused. Callers that can tell the object handle [`WriteError::Conflict`] themselves.
 impl From<WriteError> for Failure {
     fn from(error: WriteError) -> Self {
         match error {
             WriteError::Conflict => Self::new(StatusCode::CONFLICT, "Conflict", error.to_string()),
+            WriteError::TooDeep => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", error.to_string()),
             WriteError::Storage(error) => match &*error {
                 Error::DiskFull { .. } => Self::new(
                     StatusCode::INSUFFICIENT_STORAGE,

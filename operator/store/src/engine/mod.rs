@@ -29,6 +29,10 @@ use crate::Error;
 /// Writes that may wait for the writer thread before callers are held back.
 const QUEUE: usize = 1024;
 
+/// Levels of lists and maps in an object. JSON parsers, that of the log and those of clients, stop at 128; what is
+/// stored must be readable for all of them, within a list and a watch event too.
+const MAX_DEPTH: usize = 100;
+
 /// The address of an object: `resource` is `group/plural`, `namespace` is empty for cluster-scoped objects.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Key {
@@ -103,6 +107,11 @@ pub(crate) enum WriteError {
     /// The object is not as [`Expect`]ed.
     #[error("the object has been changed since it was read")]
     Conflict,
+    /// The object is nested deeper than [`MAX_DEPTH`].
+    #[error(
+        "the object is nested more than {MAX_DEPTH} levels deep, its managedFields included; make it flatter"
+    )]
+    TooDeep,
     /// The disk refused; nothing of this write is kept.
     #[error(transparent)]
     Storage(#[from] Arc<Error>),

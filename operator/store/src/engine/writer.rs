@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::log::{Log, Row};
 use super::revision::Counter;
-use super::{Change, Event, EventKind, Expect, Key, Memory, Stored, Write, WriteError};
+use super::{Change, Event, EventKind, Expect, Key, MAX_DEPTH, Memory, Stored, Write, WriteError};
 use crate::Error;
 
 /// Writes that share one transaction at most.
@@ -182,6 +182,9 @@ impl Writer {
             (Change::Put(value), Some(_)) => (value, EventKind::Modified),
             (Change::Delete(value), _) => (value, EventKind::Deleted),
         };
+        if is_deeper(&value, MAX_DEPTH) {
+            return Err(WriteError::TooDeep);
+        }
         let durable = match (kind, &previous) {
             (EventKind::Deleted, Some(stored)) => stored.durable,
             _ => durable,
@@ -292,5 +295,15 @@ impl Writer {
             // The rows stay; they are tried again after the next commit.
             Err(error) => tracing::warn!(%error, "could not compact the store's file"),
         }
+    }
+}
+
+/// Whether `value` has more than `levels` of lists and maps within each other.
+fn is_deeper(value: &Value, levels: usize) -> bool {
+    let inner = |value| is_deeper(value, levels - 1);
+    match value {
+        Value::Array(items) => levels == 0 || items.iter().any(inner),
+        Value::Object(fields) => levels == 0 || fields.values().any(inner),
+        _ => false,
     }
 }

@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
 use serde_json::json;
 
-use crate::support::client;
+use crate::support::{WIDGETS, client, get, post, send, widget, widget_definition};
 
 /// Tells the child, which is this same binary, where to write.
 const STATE: &str = "HOMEPORT_STORE_TEST_STATE";
@@ -198,6 +198,63 @@ async fn secrets_are_forgotten_and_helms_records_kept() {
         (code, &event["type"], &event["object"]["code"]),
         (200, &json!("ERROR"), &json!(410))
     );
+    store.close().await;
+}
+
+/// Field ownership nests deeper than the object it describes, and a patch may nest deeper than its own document.
+#[tokio::test]
+async fn what_was_accepted_can_be_read_again_however_deep() {
+    let directory = tempfile::tempdir().unwrap();
+    let state = directory.path().join("state.db");
+    let store = Store::open(Options::file(&state)).await.unwrap();
+    let mut definition = widget_definition();
+    let free = json!({"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}});
+    definition["spec"]["versions"][0]["schema"] = free;
+    let definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+    assert_eq!(post(&store, definitions, &definition).await.0, 201);
+
+    let nested = |levels: usize| (0..levels).fold(json!("x"), |inner, _| json!({"a": inner}));
+    let mut accepted = Vec::new();
+    let mut refused = Vec::new();
+    for levels in 80..125 {
+        let name = format!("created-{levels}");
+        let mut object = widget(&name, 1);
+        object["spec"] = nested(levels);
+        let (code, answer) = post(&store, WIDGETS, &object).await;
+        match code {
+            201 => accepted.push(name),
+            422 => refused.push(answer["message"].clone()),
+            _ => panic!("{levels}: {code} {answer}"),
+        }
+        let name = format!("patched-{levels}");
+        let mut object = widget(&name, 1);
+        object["spec"] = nested(levels - 60);
+        assert_eq!(post(&store, WIDGETS, &object).await.0, 201);
+        accepted.push(name.clone());
+        let place = "/spec".to_owned() + &"/a".repeat(59);
+        let patch = json!([
+            {"op": "replace", "path": "/spec", "value": nested(60)},
+            {"op": "replace", "path": place, "value": nested(levels - 59)},
+        ]);
+        let media_type = [("content-type", "application/json-patch+json")];
+        let path = format!("{WIDGETS}/{name}");
+        match send(&store, "PATCH", &path, &media_type, patch.to_string()).await {
+            (200, _, _) => {}
+            (422, _, answer) => refused.push(answer["message"].clone()),
+            (code, _, answer) => panic!("{levels}: {code} {answer}"),
+        }
+    }
+    assert!(accepted.contains(&"created-80".to_owned()), "{accepted:?}");
+    assert!(refused.len() > 40, "{refused:?}");
+    for message in &refused {
+        assert!(message.as_str().unwrap().contains("levels deep"), "{message}");
+    }
+    store.close().await;
+
+    let store = Store::open(Options::file(&state)).await.unwrap();
+    for name in accepted {
+        get(&store, &format!("{WIDGETS}/{name}")).await;
+    }
     store.close().await;
 }
 

@@ -172,17 +172,21 @@ impl<'a> Compose<'a> {
 
     /// A stack's configuration, the secrets' values in it. Not to be kept or shown.
     pub(crate) async fn config(&self, files: &StackFiles) -> Result<serde_json::Value> {
-        self.config_with(files, &["--format", "json"]).await
+        let command = self.on_files(files, &["config"], &["--format", "json"]);
+        self.config_by(files, command).await
     }
 
     /// A stack's configuration, the names of variables in the place of their values.
     pub(crate) async fn bare_config(&self, files: &StackFiles) -> Result<serde_json::Value> {
-        self.config_with(files, &["--no-interpolate", "--format", "json"])
-            .await
+        let options = ["--no-interpolate", "--format", "json"];
+        // Some versions of Compose resolve `environment: [NAME]` nevertheless: what is not given cannot be told.
+        let command = self
+            .on_files(files, &["config"], &options)
+            .secrets(&BTreeMap::new());
+        self.config_by(files, command).await
     }
 
-    async fn config_with(&self, files: &StackFiles, options: &[&str]) -> Result<serde_json::Value> {
-        let command = self.on_files(files, &["config"], options);
+    async fn config_by(&self, files: &StackFiles, command: Command) -> Result<serde_json::Value> {
         let output = self.run(&command).await?;
         if !output.success() {
             return Err(self.config_error(files, &output));

@@ -1,9 +1,11 @@
 //! From one release to the next, back, and to nothing.
 
-use homeport_deploy::{Change, Deployment, Release, Removal, plan, remove, summary};
+use std::os::unix::fs::PermissionsExt;
+
+use homeport_deploy::{Change, Deployment, LocalHost, Release, Removal, plan, remove, summary};
 
 use crate::deploying::{DATABASE, WEB};
-use crate::support::{Place, docker, image};
+use crate::support::{PASSWORD, Place, docker, image, search_path};
 
 #[tokio::test]
 async fn an_update_touches_what_has_changed_and_can_be_taken_back() {
@@ -40,6 +42,44 @@ async fn an_update_touches_what_has_changed_and_can_be_taken_back() {
     assert_eq!(deployment.revision_for(second.digest()), 2);
     let audit = std::fs::read_to_string(place.layout.directory().join("audit.log")).unwrap();
     assert_eq!(audit.lines().count(), 3);
+}
+
+/// Versions of Compose differ in whether `config --no-interpolate` puts values in the place of bare names, so one that
+/// does stands in here.
+#[tokio::test]
+async fn snapshots_hold_no_values_even_if_compose_resolves_bare_names() {
+    if image().is_none() {
+        return;
+    }
+    let mut place = Place::new();
+    let bin = tempfile::tempdir().unwrap();
+    let script = format!(
+        "#!/bin/sh\ncase \" $* \" in\n*' --no-interpolate '*)\n  \
+         printf '{{\"services\":{{\"db\":{{\"environment\":{{\"PASSWORD\":\"%s\"}}}}}}}}' \"$PASSWORD\" ;;\n\
+         *) export PATH='{}'; exec \"${{0##*/}}\" \"$@\" ;;\nesac\n",
+        search_path().display()
+    );
+    for program in ["docker", "docker-compose"] {
+        let path = bin.path().join(program);
+        std::fs::write(&path, &script).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let path = std::env::split_paths(&search_path()).collect::<Vec<_>>();
+    let path = std::env::join_paths([bin.path().to_owned()].into_iter().chain(path)).unwrap();
+    place.host = LocalHost::new(None).variable("PATH", path);
+
+    let bare = DATABASE.replace("PASSWORD: ${PASSWORD:?is not set}", "- PASSWORD");
+    let first = place.release(1, &[("database", "", &bare)], &[]).await;
+    let second = place.release(2, &[("database", "", &bare)], &[]).await;
+    place.deploy(&first).await.unwrap();
+    place.deploy(&second).await.unwrap();
+
+    let mut snapshots = String::new();
+    for entry in std::fs::read_dir(place.layout.directory().join("snapshots")).unwrap() {
+        snapshots += &std::fs::read_to_string(entry.unwrap().path()).unwrap();
+    }
+    assert!(snapshots.contains(r#""PASSWORD""#), "{snapshots}");
+    assert!(!snapshots.contains(PASSWORD), "{snapshots}");
 }
 
 #[tokio::test]

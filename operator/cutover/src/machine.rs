@@ -183,8 +183,8 @@ pub struct Facts {
     pub fired: Option<String>,
     /// What a rollback would lose.
     pub writes: Writes,
-    /// The time since the records were captured.
-    pub since_capture: Duration,
+    /// The time since the switch was begun, or taken up again after a halt; none before that.
+    pub since_switching: Duration,
     /// The time since the switch.
     pub since_switch: Duration,
     /// The time since the soak began.
@@ -407,7 +407,7 @@ fn cut_over(facts: &Facts) -> Step {
         // Nothing was changed yet, so the gates hold still.
         Some(Position::Before) => gates(facts).unwrap_or(Step::Apply),
         Some(Position::Between)
-            if facts.mode == Mode::Apply && facts.since_capture > facts.timeouts.whole =>
+            if facts.mode == Mode::Apply && facts.since_switching > facts.timeouts.whole =>
         {
             fail(
                 facts,

@@ -64,8 +64,7 @@ const LONGEST_INTERVAL: Duration = Duration::from_secs(30);
 pub(super) fn facts(cutover: &Cutover, status: &CutoverStatus, now: Timestamp) -> Facts {
     let spec = &cutover.spec;
     let since = |time: Option<&str>| time.map_or(Duration::ZERO, |time| since(time, now));
-    let captured_at = status.records.first().map(|record| record.captured_at.as_str());
-    let soak_began = find(status, SOAK).and_then(|step| step.started_at.as_deref());
+    let began = |name| find(status, name).and_then(|step| step.started_at.as_deref());
     Facts {
         desired: match spec.desired {
             DesiredState::CutOver => Desired::CutOver,
@@ -85,9 +84,9 @@ pub(super) fn facts(cutover: &Cutover, status: &CutoverStatus, now: Timestamp) -
             (true, true) => Approval::Given,
         },
         journal: journal(status, now),
-        since_capture: since(captured_at),
+        since_switching: since(began(SWITCH)),
         since_switch: since(status.switched_at.as_deref()),
-        since_soak: since(soak_began),
+        since_soak: since(began(SOAK)),
         ..Facts::default()
     }
 }
@@ -349,14 +348,22 @@ pub(super) fn may_be_switched(status: &CutoverStatus) -> bool {
     find(status, SWITCH).is_some_and(|step| step.state != PENDING)
 }
 
-/// Takes a halted run up again: what failed is to be done once more, and what was captured is kept.
-pub(super) fn resume(status: &mut CutoverStatus) {
+/// Takes a halted run up again: what failed is to be done once more, and what was captured is kept. A switch that was
+/// begun stays begun, since records may be changed already, and has all its time again.
+pub(super) fn resume(status: &mut CutoverStatus, now: Timestamp) {
     status.state = Some(state::CUTTING_OVER.to_owned());
     status.triggered_by = None;
     status.checks.retain(|check| check.phase != POST_CHECK);
     let failed = status.steps.iter().position(|step| step.state == FAILED);
+    let is_begun = may_be_switched(status);
     for step in status.steps.iter_mut().skip(failed.unwrap_or(usize::MAX)) {
-        *step = pending(&step.name);
+        if step.name != CAPTURE {
+            *step = pending(&step.name);
+        }
+        if step.name == SWITCH && is_begun {
+            step.state = RUNNING.to_owned();
+            step.started_at = Some(text(now));
+        }
     }
     // A soak follows checks that have passed just before.
     if let Some(step) = status
@@ -585,7 +592,7 @@ mod tests {
             (halted.reason, halted.message.as_str()),
             (Reason::NotPropagated, "why: this")
         );
-        resume(&mut status);
+        resume(&mut status, at(4));
         let read = journal(&status, at(4));
         assert_eq!(read.halted, None);
         assert!(read.captured && read.switched && !read.soaking);
@@ -596,6 +603,34 @@ mod tests {
             .map(|step| step.name.as_str())
             .collect();
         assert_eq!(pending, again);
+    }
+
+    #[rstest]
+    #[case::once(SWITCH, 1)]
+    #[case::twice(SWITCH, 2)]
+    #[case::while_checks_were_made_again(PRE_CHECKS, 1)]
+    fn a_switch_that_was_begun_stays_so_however_often_it_is_taken_up(
+        #[case] also_running: &str,
+        #[case] times: i64,
+    ) {
+        let mut status = run_up_to(SWITCH);
+        start(&mut status, also_running, at(3));
+        let spec = serde_json::from_value(serde_json::json!({ "provider": { "manual": {} } })).unwrap();
+        let cutover = Cutover::new("shop", spec);
+        for time in 1..=times {
+            halt(&mut status, "TimedOut", "why", at(1_000 * time));
+            assert!(may_be_switched(&status), "nothing is captured anew");
+            resume(&mut status, at(1_000 * time + 500));
+            assert!(may_be_switched(&status));
+            assert_eq!(captured(&status), one_captured());
+            let facts = facts(&cutover, &status, at(1_000 * time + 502));
+            assert!(facts.journal.captured && !facts.journal.switched);
+            assert_eq!(
+                facts.since_switching,
+                Duration::from_secs(2),
+                "it is applied again first"
+            );
+        }
     }
 
     #[test]

@@ -271,7 +271,7 @@ impl CutoverReconciler {
             return self.begin(cutover, status, "asked to try again; nothing had been changed");
         }
         self.forget_measured(cutover);
-        journal::resume(status);
+        journal::resume(status, Timestamp::now());
         act::at_once("Resuming", "asked to try again; what was captured is kept")
     }
 

@@ -127,8 +127,8 @@ fn with(mut facts: Facts, change: impl FnOnce(&mut Facts)) -> Facts {
 #[case::gates_hold_while_nothing_changed(with(captured(Some(Position::Before)), |f| f.approval = Approval::Awaited), "Wait(Approval)")]
 #[case::knows_its_own_change(with(captured(Some(Position::After)), |f| f.journal.pre_checks = failed(Duration::ZERO)), "Apply")]
 #[case::goes_on_half_way(with(captured(Some(Position::Between)), |f| f.sync = SyncGate::Behind("x".into())), "Apply")]
-#[case::half_way_for_too_long(with(captured(Some(Position::Between)), |f| f.since_capture = LONG), "DecideRollback(TimedOut)")]
-#[case::a_person_may_take_long(with(captured(Some(Position::Between)), |f| { f.since_capture = LONG; f.mode = Mode::Manual; }), "Apply")]
+#[case::half_way_for_too_long(with(captured(Some(Position::Between)), |f| f.since_switching = LONG), "DecideRollback(TimedOut)")]
+#[case::a_person_may_take_long(with(captured(Some(Position::Between)), |f| { f.since_switching = LONG; f.mode = Mode::Manual; }), "Apply")]
 #[case::changed_by_others(captured(elsewhere()), "Halt(RecordsChanged)")]
 // After the switch
 #[case::asks_name_servers(with(switched(), |f| f.journal.propagated = false), "LookAround(Forward)")]

@@ -342,10 +342,9 @@ impl Copy {
         } else {
             self.known(table).chunks.iter().map(|(range, _)| *range).collect()
         };
-        if done.is_empty() {
-            state::forget_chunks(&self.sides.target, &self.task.id, &table.sql_name()).await?;
-        }
+        // Rows that have to give way are forgotten by the transaction that removes them.
         if done.is_empty() && !replace {
+            state::forget_chunks(&self.sides.target, &self.task.id, &table.sql_name()).await?;
             state::record_table(&self.sides.target, &self.task.id, &table.sql_name(), None).await?;
         }
         if whole.is_empty() && done.is_empty() {
@@ -376,6 +375,7 @@ impl Copy {
         let target = &self.sides.target;
         target.run(&action, "BEGIN").await?;
         target.run(&action, &self.empty_statement(table)).await?;
+        state::forget_chunks(target, &self.task.id, &table.sql_name()).await?;
         state::record_table(target, &self.task.id, &table.sql_name(), None).await?;
         target.run(&action, "COMMIT").await
     }
@@ -753,6 +753,9 @@ impl Worker {
         let freeze = copy.can_truncate(table);
         if freeze || replace {
             target.run(&action, &copy.empty_statement(table)).await?;
+        }
+        if replace {
+            state::forget_chunks(target, &copy.task.id, &table.sql_name()).await?;
         }
         let statements = (table.copy_out(None), table.copy_in(freeze));
         let (sent, bytes) = rows::copy(

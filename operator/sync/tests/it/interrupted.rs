@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
-use crate::servers::{Pair, endpoint};
+use crate::servers::{Pair, connect, endpoint};
 
 /// Ten tables of one transaction each and one that is copied in ranges, about 16 MB; foreign keys between them.
 const SHOP: &str = "
@@ -49,6 +49,17 @@ async fn until(target: &Client, condition: &str) {
     while !target.query_one(condition, &[]).await.is_ok_and(|row| row.get(0)) {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// Runs a copy until the target is at that moment.
+async fn stopped_at(pair: &Pair, moment: &str) {
+    let (progress, _) = watch::channel(Progress::default());
+    let cancel = CancellationToken::new();
+    let (outcome, ()) = tokio::join!(Postgres.copy(&pair.task, &progress, &cancel), async {
+        until(&pair.target, moment).await;
+        cancel.cancel();
+    });
+    assert!(matches!(outcome, Err(Error::Cancelled)), "{outcome:?}");
 }
 
 fn assert_same(pair: &Pair) {
@@ -168,15 +179,49 @@ async fn suspended_and_resumed(#[case] moment: &str) {
         return;
     };
     slow(&mut pair);
-    let (progress, _) = watch::channel(Progress::default());
-    let cancel = CancellationToken::new();
-    let (outcome, ()) = tokio::join!(Postgres.copy(&pair.task, &progress, &cancel), async {
-        until(&pair.target, moment).await;
-        cancel.cancel();
-    });
-    assert!(matches!(outcome, Err(Error::Cancelled)), "{outcome:?}");
+    stopped_at(&pair, moment).await;
     fast(&mut pair);
     assert_continued(&pair.copy().await.unwrap());
+    assert_same(&pair);
+}
+
+/// A session waits for a lock on the big table.
+const WAITING_FOR_EVENTS: &str = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted \
+                                  AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
+                                  AND relation = 'events'::regclass)";
+
+#[rstest]
+#[case::again_in_ranges(1 << 20)]
+#[case::now_in_one_piece(1 << 30)]
+#[tokio::test]
+async fn stopped_before_a_table_in_ranges_is_emptied(#[case] chunk_bytes: u64) {
+    let Some(mut pair) = Pair::new(SHOP).await else {
+        return;
+    };
+    slow(&mut pair);
+    stopped_at(&pair, IN_RANGES).await;
+    pair.source
+        .batch_execute("UPDATE events SET body = 'changed'")
+        .await
+        .unwrap();
+    fast(&mut pair);
+    pair.task.tuning.chunk_bytes = chunk_bytes;
+
+    // A reader of the target keeps the ranges from giving way until the copy is stopped.
+    let reader = connect(&pair.task.target).await;
+    reader
+        .batch_execute("BEGIN; LOCK TABLE events IN ACCESS SHARE MODE")
+        .await
+        .unwrap();
+    stopped_at(&pair, WAITING_FOR_EVENTS).await;
+    reader.batch_execute("COMMIT").await.unwrap();
+
+    let report = pair.copy().await.unwrap();
+    assert!(
+        report.verdicts.iter().all(|verdict| verdict.equal),
+        "{:?}",
+        report.verdicts
+    );
     assert_same(&pair);
 }
 

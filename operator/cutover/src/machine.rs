@@ -84,6 +84,8 @@ pub struct Journal {
     pub pre_checks: Option<Round>,
     /// The records before the switch are recorded.
     pub captured: bool,
+    /// They are those of an earlier switch, and not all that is to be changed now: they are captured in addition.
+    pub outdated: bool,
     /// The change was made.
     pub switched: bool,
     /// All name servers showed the change.
@@ -397,7 +399,7 @@ fn cut_over(facts: &Facts) -> Step {
     if journal.switched {
         return after_switch(facts);
     }
-    if !journal.captured {
+    if !journal.captured || journal.outdated {
         return gates(facts).unwrap_or(Step::Capture);
     }
     // From here on a change may have been made that was not recorded.

@@ -45,11 +45,17 @@ pub(super) fn at_once(reason: &str, message: impl Into<String>) -> Outcome {
 }
 
 impl Pass<'_> {
-    /// The plan, where it is another one than what was captured for, and nothing was changed yet.
-    pub(super) fn planned_anew(&self, facts: &Facts) -> Option<&Plan> {
+    /// Whether the plan is another one than what was captured for, and nothing was changed yet.
+    pub(super) fn is_planned_anew(&self, facts: &Facts, is_on_top: bool) -> bool {
         let is_untouched = facts.position == Some(Position::Before) && !facts.journal.switched;
-        let plan = self.plan.as_ref().filter(|_| is_untouched)?;
-        journal::is_another_plan(plan, &self.captured).then_some(plan)
+        let is_current = is_untouched && !facts.journal.outdated;
+        self.plan
+            .as_ref()
+            .filter(|_| is_current)
+            .is_some_and(|plan| match is_on_top {
+                true => journal::wants_more(plan, &self.captured),
+                false => journal::is_another_plan(plan, &self.captured),
+            })
     }
 
     /// Makes a step.
@@ -137,7 +143,11 @@ impl Pass<'_> {
         let Some(plan) = &self.plan else {
             return Ok(at_once("Deciding", "the plan is read again"));
         };
-        let captured = self.forward(plan).await?.capture();
+        let captured = if status.records.is_empty() {
+            self.forward(plan).await?.capture()
+        } else {
+            self.capture_in_addition(status, plan).await?
+        };
         let message = format!(
             "{} recorded as before the switch",
             count(captured.len(), "record")
@@ -148,6 +158,20 @@ impl Pass<'_> {
         journal::say(status, journal::CAPTURE, message.as_str());
         status.state = Some(state::CUTTING_OVER.to_owned());
         Ok(at_once("Captured", message))
+    }
+
+    /// What was captured before an earlier switch, with the records that the plan has in addition.
+    async fn capture_in_addition(
+        &self,
+        status: &CutoverStatus,
+        plan: &Plan,
+    ) -> Result<Vec<Captured>, Failure> {
+        let captured = journal::captured(status);
+        let mut keys = observe::keys(&captured);
+        keys.extend(plan.keys());
+        let observed = self.read(&keys).await?;
+        let added = self.changes(&journal::additions(plan, &captured), &observed)?;
+        Ok(journal::merge_capture(captured, plan, added.capture(), &observed))
     }
 
     /// Makes the change, or what is left of it. The marks of the target's databases are in the status before.
@@ -323,8 +347,12 @@ impl Pass<'_> {
     /// The change that carries out the plan, from the records as they are.
     async fn forward(&self, plan: &Plan) -> Result<ChangeSet, Failure> {
         let observed = self.read(&plan.keys()).await?;
+        self.changes(plan, &observed)
+    }
+
+    fn changes(&self, plan: &Plan, observed: &Observed) -> Result<ChangeSet, Failure> {
         let owns = self.provider.keeps_ownership();
-        ChangeSet::forward(plan, &observed, owns).map_err(|refusals: Vec<Refusal>| of_refusals(&refusals))
+        ChangeSet::forward(plan, observed, owns).map_err(|refusals: Vec<Refusal>| of_refusals(&refusals))
     }
 
     async fn read(

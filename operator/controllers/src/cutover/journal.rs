@@ -13,7 +13,9 @@ use homeport_crds::cutover::{
 use homeport_crds::{Cutover, CutoverStatus, RECONCILE_AT, conditions};
 use homeport_cutover::machine::{Approval, Cause, Desired, Mode, Reason, Round};
 use homeport_cutover::plan::OnFailure;
-use homeport_cutover::{Captured, Facts, Journal, Measurement, Plan, RecordKey, RecordSet, RecordType};
+use homeport_cutover::{
+    Captured, Facts, Journal, Measurement, Observed, Plan, RecordKey, RecordSet, RecordType,
+};
 use jiff::Timestamp;
 use kube::ResourceExt;
 
@@ -122,6 +124,8 @@ pub(super) fn journal(status: &CutoverStatus, now: Timestamp) -> Journal {
     Journal {
         pre_checks: round(status, PRE_CHECK, now),
         captured: !status.records.is_empty(),
+        outdated: !status.records.is_empty()
+            && find(status, CAPTURE).is_some_and(|step| step.state == PENDING),
         switched: is_done(SWITCH),
         propagated: is_done(PROPAGATION),
         post_checks: round(status, POST_CHECK, now),
@@ -207,15 +211,24 @@ pub(super) fn captured(status: &CutoverStatus) -> Vec<Captured> {
         .collect()
 }
 
-/// Records what was captured.
+/// Records what was captured. Of a record that is there already, the time stays.
 pub(super) fn record_capture(status: &mut CutoverStatus, captured: Vec<Captured>, now: Timestamp) {
+    let earlier = std::mem::take(&mut status.records);
+    let captured_at = |key: &RecordKey| {
+        let kept = earlier.iter().find(|record| {
+            record.zone == key.zone
+                && record.name == key.name
+                && definition::record_type(record.record_type) == key.record_type
+        });
+        kept.map_or_else(|| text(now), |record| record.captured_at.clone())
+    };
     status.records = captured
         .into_iter()
         .map(|record| RecordStatus {
+            captured_at: captured_at(&record.key),
             record_type: type_status(record.key.record_type),
             zone: record.key.zone,
             name: record.key.name,
-            captured_at: text(now),
             before: record.before.map(values),
             after: record.after.map(values),
             owner_before: record.owner_before,
@@ -242,15 +255,61 @@ const fn type_status(record_type: RecordType) -> TypeStatus {
     }
 }
 
-/// Whether a plan asks for other records than those that were captured.
-pub(super) fn is_another_plan(plan: &Plan, captured: &[Captured]) -> bool {
-    let kept = captured.iter().filter(|record| record.after.is_some()).count();
+/// Brings what was captured before an earlier switch up to a plan: its records are to be as the plan wants them, and
+/// come from where they came from first. Those that the plan leaves out stay as they are found, and keep their way back.
+/// `added` are the records that the plan has in addition.
+pub(super) fn merge_capture(
+    captured: Vec<Captured>,
+    plan: &Plan,
+    added: Vec<Captured>,
+    observed: &Observed,
+) -> Vec<Captured> {
+    let concerned = plan.keys();
+    let mut merged = captured;
+    for record in &mut merged {
+        let wanted = plan.changes.iter().find(|change| change.key == record.key);
+        record.after = match wanted {
+            Some(change) => Some(change.wanted.clone()),
+            // It stands where the plan wants a record of another type.
+            None if concerned.contains(&record.key) => None,
+            None => observed.records.get(&record.key).cloned(),
+        };
+    }
+    for record in added {
+        if !merged.iter().any(|kept| kept.key == record.key) {
+            merged.push(record);
+        }
+    }
+    merged.sort_by(|one, other| one.key.cmp(&other.key));
+    merged
+}
+
+/// The part of a plan that is of other records than those that were switched before.
+pub(super) fn additions(plan: &Plan, captured: &[Captured]) -> Plan {
+    let is_switched = |key: &RecordKey| {
+        captured
+            .iter()
+            .any(|record| record.key == *key && record.after.is_some())
+    };
+    let mut plan = plan.clone();
+    plan.changes.retain(|change| !is_switched(&change.key));
+    plan
+}
+
+/// Whether a plan wants a record otherwise than it was captured for.
+pub(super) fn wants_more(plan: &Plan, captured: &[Captured]) -> bool {
     let is_kept = |change: &homeport_cutover::RecordChange| {
         captured
             .iter()
             .any(|record| record.key == change.key && record.after.as_ref() == Some(&change.wanted))
     };
-    kept != plan.changes.len() || !plan.changes.iter().all(is_kept)
+    !plan.changes.iter().all(is_kept)
+}
+
+/// Whether a plan asks for other records than those that were captured.
+pub(super) fn is_another_plan(plan: &Plan, captured: &[Captured]) -> bool {
+    let kept = captured.iter().filter(|record| record.after.is_some()).count();
+    kept != plan.changes.len() || wants_more(plan, captured)
 }
 
 /// Replaces the results of a phase's checks.
@@ -304,23 +363,9 @@ pub(super) fn begin(status: &mut CutoverStatus) {
     status.switched_at = None;
 }
 
-/// Begins another run of a cutover that is done, for a plan of the same records: they were switched already, so what
-/// they were before that, and the marks of that time, stay what a rollback goes by. False where the records are others.
-pub(super) fn begin_on_top(status: &mut CutoverStatus, plan: &Plan) -> bool {
-    let mut captured = captured(status);
-    let kept = captured.iter().filter(|record| record.after.is_some()).count();
-    for change in &plan.changes {
-        match captured.iter_mut().find(|record| record.key == change.key) {
-            Some(record) if record.after.is_some() => record.after = Some(change.wanted.clone()),
-            _ => return false,
-        }
-    }
-    if kept != plan.changes.len() {
-        return false;
-    }
-    for (record, captured) in status.records.iter_mut().zip(captured) {
-        record.after = captured.after.map(values);
-    }
+/// Begins another run on top of a switch that was made: what the records were before that one, and the marks of that
+/// time, stay what a rollback goes by. They are brought up to the plan once the gates hold, see [`merge_capture`].
+pub(super) fn begin_on_top(status: &mut CutoverStatus) {
     let (records, marks) = (
         std::mem::take(&mut status.records),
         std::mem::take(&mut status.write_marks),
@@ -331,11 +376,6 @@ pub(super) fn begin_on_top(status: &mut CutoverStatus, plan: &Plan) -> bool {
     status.write_marks = marks;
     status.switched_at = switched_at;
     status.state = Some(state::CUTTING_OVER.to_owned());
-    with(status, CAPTURE, |step| {
-        step.state = DONE.to_owned();
-        step.message = "kept from the first switch".to_owned();
-    });
-    true
 }
 
 /// Whether a run goes on top of a switch that was made before.
@@ -497,6 +537,7 @@ fn since(time: &str, now: Timestamp) -> Duration {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use homeport_cutover::ChangeSet;
     use rstest::rstest;
 
     fn set(values: &[&str]) -> RecordSet {
@@ -713,17 +754,112 @@ mod tests {
         finish(&mut status, SOAK, at(3));
         status.switched_at = Some(text(at(2)));
         assert!(!is_on_top(&status));
-        assert!(begin_on_top(&mut status, &plan("192.0.2.10")));
+        begin_on_top(&mut status);
         assert!(is_on_top(&status) && !may_be_switched(&status));
-        let read = captured(&status);
-        assert_eq!(read[0].before, one_captured()[0].before, "the way back stays");
-        assert_eq!(read[0].after, Some(set(&["192.0.2.10"])));
-        let journal = journal(&status, at(4));
-        assert!(journal.captured && !journal.switched && !journal.done);
+        assert_eq!(captured(&status), one_captured(), "the way back stays");
+        let read = journal(&status, at(4));
+        assert!(read.captured && read.outdated && !read.switched && !read.done);
 
-        let elsewhere = RecordKey::new("shop.example", "new.shop.example", RecordType::A).unwrap();
-        let mut other = plan("192.0.2.10");
-        other.changes[0].key = elsewhere;
-        assert!(!begin_on_top(&mut status, &other));
+        finish(&mut status, CAPTURE, at(5));
+        assert!(!journal(&status, at(5)).outdated);
+        record_capture(&mut status, one_captured(), at(5));
+        assert_eq!(status.records[0].captured_at, text(at(1)), "captured once");
+    }
+
+    /// A record: `a` or `b`, its type, before, after.
+    type Row = (
+        &'static str,
+        RecordType,
+        Option<&'static str>,
+        Option<&'static str>,
+    );
+
+    fn rows(captured: &[Captured]) -> Vec<(String, RecordType, Option<String>, Option<String>)> {
+        let value = |set: &Option<RecordSet>| set.as_ref().map(|set| set.values[0].clone());
+        captured
+            .iter()
+            .map(|record| {
+                let name = record.key.name.trim_end_matches(".shop.example").to_owned();
+                (
+                    name,
+                    record.key.record_type,
+                    value(&record.before),
+                    value(&record.after),
+                )
+            })
+            .collect()
+    }
+
+    /// `a` was at 192.0.2.1 before homeport pointed it at 192.0.2.2, and `b` is at 192.0.2.5, which is not homeport's.
+    #[rstest]
+    #[case::another_value(
+        &[("a", RecordType::A, "192.0.2.3")],
+        &[("a", RecordType::A, Some("192.0.2.1"), Some("192.0.2.3"))],
+    )]
+    #[case::one_more(
+        &[("a", RecordType::A, "192.0.2.2"), ("b", RecordType::A, "192.0.2.6")],
+        &[
+            ("a", RecordType::A, Some("192.0.2.1"), Some("192.0.2.2")),
+            ("b", RecordType::A, Some("192.0.2.5"), Some("192.0.2.6")),
+        ],
+    )]
+    #[case::another_in_its_place(
+        &[("b", RecordType::A, "192.0.2.6")],
+        &[
+            ("a", RecordType::A, Some("192.0.2.1"), Some("192.0.2.2")),
+            ("b", RecordType::A, Some("192.0.2.5"), Some("192.0.2.6")),
+        ],
+    )]
+    #[case::another_type_in_its_place(
+        &[("a", RecordType::CNAME, "b.shop.example")],
+        &[
+            ("a", RecordType::A, Some("192.0.2.1"), None),
+            ("a", RecordType::CNAME, None, Some("b.shop.example.")),
+        ],
+    )]
+    fn a_plan_of_other_records_keeps_the_way_back(
+        #[case] wanted: &[(&str, RecordType, &str)],
+        #[case] expected: &[Row],
+    ) {
+        let key = |name: &str, record_type| {
+            RecordKey::new("shop.example", &format!("{name}.shop.example"), record_type).unwrap()
+        };
+        let before_first = Captured {
+            key: key("a", RecordType::A),
+            before: Some(set(&["192.0.2.1"])),
+            after: Some(set(&["192.0.2.2"])),
+            owner_before: Some("default/other".into()),
+        };
+        let mut observed = Observed::default();
+        observed
+            .records
+            .insert(key("a", RecordType::A), set(&["192.0.2.2"]));
+        observed
+            .records
+            .insert(key("b", RecordType::A), set(&["192.0.2.5"]));
+        let changes = wanted
+            .iter()
+            .map(|(name, record_type, value)| homeport_cutover::RecordChange {
+                key: key(name, *record_type),
+                wanted: RecordSet::parse(*record_type, 300, &[(*value).to_owned()]).unwrap(),
+                expected_before: None,
+            })
+            .collect();
+        let mut plan = Plan::new("default/shop", changes).unwrap();
+        plan.adopt = true;
+
+        let captured = vec![before_first];
+        let added = ChangeSet::forward(&additions(&plan, &captured), &observed, true).unwrap();
+        let merged = merge_capture(captured, &plan, added.capture(), &observed);
+        let expected: Vec<_> = expected
+            .iter()
+            .map(|(name, record_type, before, after)| {
+                let owned = |value: &Option<&str>| value.map(str::to_owned);
+                ((*name).to_owned(), *record_type, owned(before), owned(after))
+            })
+            .collect();
+        assert_eq!(rows(&merged), expected);
+        assert_eq!(merged[0].owner_before.as_deref(), Some("default/other"));
+        assert!(!wants_more(&plan, &merged), "it is asked for once");
     }
 }

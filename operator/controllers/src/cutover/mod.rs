@@ -9,8 +9,8 @@
 //! Once the records are switched and the soak is over, they are left alone. Where somebody changes them afterwards,
 //! `status.observed` and the condition CutOver say so, `Ready` stays True, and nothing fights over them: an edit of the
 //! spec or the annotation `homeport.dev/reconcile-at` asks for the switch again, with all its gates. So does a change
-//! of what the records are to be. The way back stays the one to the records as they were before the first switch,
-//! unless the plan is of other records: these are captured anew.
+//! of what the records are to be. The way back stays the one to the records as they were before the first switch, also
+//! of those that the plan leaves out since; what it has in addition is captured in addition.
 //!
 //! Deleting a Cutover changes nothing in DNS.
 
@@ -167,9 +167,9 @@ impl CutoverReconciler {
         };
         self.look(&mut pass, &mut facts, journal::is_on_top(status))
             .await?;
-        if let Some(plan) = pass.planned_anew(&facts) {
+        if pass.is_planned_anew(&facts, journal::is_on_top(status)) {
             return Ok(match journal::is_on_top(status) {
-                true => self.switch_again(cutover, status, plan),
+                true => self.switch_again(cutover, status),
                 false => self.begin(
                     cutover,
                     status,
@@ -257,13 +257,10 @@ impl CutoverReconciler {
         act::at_once("Beginning", why)
     }
 
-    fn switch_again(&self, cutover: &Cutover, status: &mut CutoverStatus, plan: &Plan) -> Outcome {
-        let why = "the records are to be switched again";
-        if !journal::begin_on_top(status, plan) {
-            return self.begin(cutover, status, why);
-        }
+    fn switch_again(&self, cutover: &Cutover, status: &mut CutoverStatus) -> Outcome {
         self.forget_measured(cutover);
-        act::at_once("Beginning", why)
+        journal::begin_on_top(status);
+        act::at_once("Beginning", "the records are to be switched again")
     }
 
     fn resume(&self, cutover: &Cutover, status: &mut CutoverStatus) -> Outcome {
@@ -295,9 +292,9 @@ impl CutoverReconciler {
         let different = act::look_again(cutover, status, Direction::Forward).await;
         // What cannot be read now is no other plan.
         if let Ok(Some(plan)) = self.plan(cutover, facts).await {
-            let is_another = journal::is_another_plan(&plan, &journal::captured(status));
+            let is_another = journal::wants_more(&plan, &journal::captured(status));
             if is_another || facts.retry && !different.is_empty() {
-                return Ok(self.switch_again(cutover, status, &plan));
+                return Ok(self.switch_again(cutover, status));
             }
         }
         Ok(act::cut_over(status, &different))

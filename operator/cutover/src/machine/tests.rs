@@ -129,6 +129,9 @@ fn with(mut facts: Facts, change: impl FnOnce(&mut Facts)) -> Facts {
 #[case::goes_on_half_way(with(captured(Some(Position::Between)), |f| f.sync = SyncGate::Behind("x".into())), "Apply")]
 #[case::half_way_for_too_long(with(captured(Some(Position::Between)), |f| f.since_switching = LONG), "DecideRollback(TimedOut)")]
 #[case::a_person_may_take_long(with(captured(Some(Position::Between)), |f| { f.since_switching = LONG; f.mode = Mode::Manual; }), "Apply")]
+#[case::other_records_have_their_gates(with(captured(Some(Position::Between)), |f| { f.journal.outdated = true; f.approval = Approval::Awaited; }), "Wait(Approval)")]
+#[case::other_records_are_captured_first(with(captured(Some(Position::Between)), |f| f.journal.outdated = true), "Capture")]
+#[case::other_records_can_be_called_off(with(captured(None), |f| { f.journal.outdated = true; f.desired = Desired::RolledBack; }), "DecideRollback(Requested)")]
 #[case::changed_by_others(captured(elsewhere()), "Halt(RecordsChanged)")]
 // After the switch
 #[case::asks_name_servers(with(switched(), |f| f.journal.propagated = false), "LookAround(Forward)")]

@@ -201,8 +201,14 @@ impl Log {
                 memory.restore(key, stored);
             }
         }
-        memory.start_at(reserved.max(memory.revision()));
-        let counter = Counter::after(memory.revision());
+        drop(rows);
+        drop(statement);
+        // The mark itself may have been shown with memory-only objects that are gone now: the state found is another
+        // one, and so needs a revision that was never shown. It is promised at once, for a restart before any write.
+        let start = reserved.max(memory.revision()) + 1;
+        self.append(&[], Some(start))?;
+        memory.start_at(start);
+        let counter = Counter::after(start);
         Ok(Recovered {
             memory,
             counter,

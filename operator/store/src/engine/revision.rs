@@ -1,12 +1,13 @@
 //! The one counter that orders all changes.
 
 /// Revisions reserved on disk at a time.
-const BLOCK: u64 = 1000;
+pub(super) const BLOCK: u64 = 1000;
 
 /// Hands out revisions, each once, and knows how far the file has promised.
 ///
 /// Changes that stay in memory take revisions too, and must not get them again after a restart. So the file holds
-/// not the last revision used but a mark that no used revision exceeds; a restart continues after the mark.
+/// not the last revision used but a mark that no used revision exceeds; a restart begins after the mark, with a
+/// revision for the state that it finds.
 #[derive(Debug)]
 pub(super) struct Counter {
     last: u64,
@@ -14,7 +15,7 @@ pub(super) struct Counter {
 }
 
 impl Counter {
-    /// Continues after `reserved`, the mark found in the file.
+    /// Continues after `reserved`, the mark in the file.
     pub(super) fn after(reserved: u64) -> Self {
         Counter {
             last: reserved,

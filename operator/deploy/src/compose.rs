@@ -71,6 +71,21 @@ pub(crate) struct Service {
     pub(crate) deploy: Option<Scaling>,
     #[serde(default)]
     pub(crate) depends_on: BTreeMap<String, Dependency>,
+    #[serde(default)]
+    pub(crate) volumes: Vec<Mount>,
+}
+
+/// What of the host a service sees.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub(crate) struct Mount {
+    /// `bind`, `volume`, `tmpfs` and others.
+    #[serde(rename = "type", default)]
+    pub(crate) kind: String,
+    /// An absolute path if it is a `bind`.
+    #[serde(default)]
+    pub(crate) source: String,
+    #[serde(default)]
+    pub(crate) read_only: bool,
 }
 
 /// How often a service runs.

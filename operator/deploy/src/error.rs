@@ -1,6 +1,6 @@
 //! What can go wrong, and whether it goes away by itself.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use homeport_bundle::UnmetDependency;
@@ -104,6 +104,23 @@ pub enum Error {
         file: String,
         /// What Compose says.
         detail: String,
+    },
+    /// A service could write into the release, where what it writes is lost.
+    #[error(
+        "stack {stack:?}: {file}: service {service:?} mounts {} to write there; it lies in the release, so the next \
+         revision begins without what was written, and it is removed with the release: use a named volume, or an \
+         absolute path outside the release, or mount it read-only",
+        place_in_release(path)
+    )]
+    MountInRelease {
+        /// The stack.
+        stack: String,
+        /// Its file, by its path in the bundle.
+        file: String,
+        /// The service.
+        service: String,
+        /// What it mounts, by its path in the release; empty if that is all of the release.
+        path: PathBuf,
     },
     /// The file of a stack needs a variable that no secret gives.
     #[error(
@@ -311,6 +328,7 @@ impl Error {
             | Self::ImageMissing { .. }
             | Self::Unhealthy { .. } => Retry::Slowly,
             Self::InvalidCompose { .. }
+            | Self::MountInRelease { .. }
             | Self::VariableMissing { .. }
             | Self::ReservedSecretName { .. }
             | Self::NoSuchStack { .. }
@@ -339,6 +357,14 @@ impl Error {
             source,
         }
     }
+}
+
+/// A path in a release, for messages.
+fn place_in_release(path: &Path) -> String {
+    if path.as_os_str().is_empty() {
+        return "the whole bundle".to_owned();
+    }
+    format!("{path:?}")
 }
 
 /// Text of a program at the end of a message.

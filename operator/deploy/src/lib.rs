@@ -26,6 +26,7 @@ mod hooks;
 mod host;
 mod layout;
 mod lock;
+mod mounts;
 mod observe;
 mod options;
 mod order;

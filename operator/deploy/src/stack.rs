@@ -10,6 +10,7 @@ use crate::decide::{Decision, Facts, decide};
 use crate::error::{Error, Result};
 use crate::fingerprint::Salt;
 use crate::gate::{gate_of, replicas_of};
+use crate::mounts::refuse_writing_into;
 use crate::options::Options;
 use crate::record::{Deployment, ServiceRecord};
 use crate::release::Release;
@@ -58,6 +59,7 @@ pub(crate) async fn prepare<'a>(
 ) -> Result<PreparedStack<'a>> {
     let mut files = stack_files(release, stack);
     let (mut config, mut project) = read_config(compose, &files).await?;
+    refuse_writing_into(release, &files, &project)?;
     let mut image_ids = image_ids(compose, &files, &project).await?;
     if options.pin_images {
         files.pins = moved_images(release, deployment, stack, &image_ids);

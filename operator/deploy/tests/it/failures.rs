@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
-use homeport_deploy::{Engine, Error, Host, LocalHost, Options, Retry, deploy};
+use homeport_deploy::{Engine, Error, Host, LocalHost, Options, Retry, deploy, plan};
 
 use crate::deploying::{DATABASE, WEB};
 use crate::support::{PASSWORD, Place, docker, hook, image, search_path};
@@ -181,6 +181,59 @@ async fn wrong_files_and_missing_variables_are_named() {
     place.secrets.insert("PATH".to_owned(), "/tmp".into());
     let error = place.deploy(&needy).await.unwrap_err();
     assert!(matches!(error, Error::ReservedSecretName { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn what_would_be_lost_with_the_release_is_not_mounted() {
+    if image().is_none() {
+        return;
+    }
+    let place = Place::new();
+    let files = [("configs/web.conf", "one"), ("configs/more/b.conf", "")];
+    let mounted = |volume: &str| WEB.replace("../configs/web.conf:/etc/web.conf:ro", volume);
+    let refused = [
+        ("../data:/data", "\"data\""),
+        ("./../configs/more:/data", "\"configs/more\""),
+        ("..:/data", "the whole bundle"),
+    ];
+    for (revision, (volume, named)) in (1..).zip(refused) {
+        let release = place
+            .release(revision, &[("web", "", &mounted(volume))], &files)
+            .await;
+        let planned = plan(&place.host, &release, &place.options, &place.secrets)
+            .await
+            .unwrap_err();
+        let error = place.deploy(&release).await.unwrap_err();
+        assert!(
+            matches!(&error, Error::MountInRelease { file, service, .. }
+                if file == "compose/web.yml" && service == "web"),
+            "{volume}: {error}"
+        );
+        assert_eq!(planned.to_string(), error.to_string());
+        assert_eq!(error.retry(), Retry::Never);
+        let message = error.to_string();
+        assert!(
+            message.contains(named) && message.contains("use a named volume"),
+            "{message}"
+        );
+        assert!(!release.directory().join("data").exists());
+    }
+    assert!(place.containers("web").is_empty());
+
+    let outside = format!("{}:/data", place.root().join("data").display());
+    let legal = [
+        "../configs/web.conf:/etc/web.conf:ro",
+        "../configs/web.conf:/etc/web.conf",
+        "../configs/more:/etc/more:ro",
+        outside.as_str(),
+    ];
+    for (revision, volume) in (11..).zip(legal) {
+        let release = place
+            .release(revision, &[("web", "", &mounted(volume))], &files)
+            .await;
+        let planned = plan(&place.host, &release, &place.options, &place.secrets).await;
+        assert!(planned.is_ok(), "{volume}: {planned:?}");
+    }
 }
 
 #[tokio::test]

@@ -373,11 +373,29 @@ impl Copy {
         let table = &self.tables[index];
         let action = format!("emptying {}", table.name());
         let target = &self.sides.target;
-        target.run(&action, "BEGIN").await?;
+        target.run(&action, &lock_statement(table)).await?;
+        self.refuse_rows_of_others(target, table).await?;
         target.run(&action, &self.empty_statement(table)).await?;
         state::forget_chunks(target, &self.task.id, &table.sql_name()).await?;
         state::record_table(target, &self.task.id, &table.sql_name(), None).await?;
         target.run(&action, "COMMIT").await
+    }
+
+    /// Refuses to replace rows that somebody else wrote or changed since the table was compared. To be asked in a
+    /// transaction that keeps everybody else from the table.
+    async fn refuse_rows_of_others(&self, target: &Session, table: &Table) -> Result<(), Error> {
+        let name = table.sql_name();
+        let recorded = match state::recorded_table(target, &self.task.id, &name).await? {
+            Some(checksum) => checksum,
+            None => state::recorded_chunks(target, &self.task.id, &name).await?,
+        };
+        let action = format!("comparing {}", table.name());
+        let sql = table.copy_out(None);
+        let (found, _) = rows::read_checksum(target, &action, &sql, table.format, None).await?;
+        if found != recorded && found.rows() > 0 {
+            return Err(self.not_empty(&table.name()));
+        }
+        Ok(())
     }
 
     fn can_truncate(&self, table: &Table) -> bool {
@@ -741,11 +759,12 @@ impl Worker {
         target.run(&action, &lock_statement(table)).await?;
         let recorded = state::recorded_table(target, &copy.task.id, &table.sql_name()).await?;
         let replace = replace || recorded.is_some();
-        if !replace
-            && target
-                .row(&action, &table.any_row(), &[])
-                .await?
-                .get::<_, bool>(0)
+        if replace {
+            copy.refuse_rows_of_others(target, table).await?;
+        } else if target
+            .row(&action, &table.any_row(), &[])
+            .await?
+            .get::<_, bool>(0)
         {
             return Err(copy.not_empty(&table.name()));
         }

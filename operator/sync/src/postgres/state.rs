@@ -210,6 +210,17 @@ pub(super) async fn recorded_chunk(
     Ok(rows.first().and_then(|row| checksum(row.get(0), row.get(1))))
 }
 
+/// What all recorded ranges of a table hold together, like [`recorded_table`].
+pub(super) async fn recorded_chunks(target: &Session, task: &str, table: &str) -> Result<Checksum, Error> {
+    let sql = "SELECT rows, checksum FROM homeport.sync_chunk WHERE task = $1 AND name = $2";
+    let rows = target.rows(READING, sql, &[&task, &table]).await?;
+    let mut sum = Checksum::default();
+    for chunk in rows.iter().filter_map(|row| checksum(row.get(0), row.get(1))) {
+        sum += chunk;
+    }
+    Ok(sum)
+}
+
 /// Records a range of a table.
 pub(super) async fn record_chunk(
     target: &Session,

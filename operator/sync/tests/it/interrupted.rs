@@ -185,10 +185,13 @@ async fn suspended_and_resumed(#[case] moment: &str) {
     assert_same(&pair);
 }
 
-/// A session waits for a lock on the big table.
-const WAITING_FOR_EVENTS: &str = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted \
-                                  AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
-                                  AND relation = 'events'::regclass)";
+/// A session waits for a lock on the table.
+fn waiting_for(table: &str) -> String {
+    format!(
+        "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = '{table}'::regclass \
+         AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))"
+    )
+}
 
 #[rstest]
 #[case::again_in_ranges(1 << 20)]
@@ -213,7 +216,7 @@ async fn stopped_before_a_table_in_ranges_is_emptied(#[case] chunk_bytes: u64) {
         .batch_execute("BEGIN; LOCK TABLE events IN ACCESS SHARE MODE")
         .await
         .unwrap();
-    stopped_at(&pair, WAITING_FOR_EVENTS).await;
+    stopped_at(&pair, &waiting_for("events")).await;
     reader.batch_execute("COMMIT").await.unwrap();
 
     let report = pair.copy().await.unwrap();
@@ -315,6 +318,55 @@ async fn rows_written_to_a_finished_copy_are_not_lost() {
     pair.target.batch_execute("TRUNCATE users CASCADE").await.unwrap();
     pair.copy().await.unwrap();
     assert_same(&pair);
+}
+
+#[rstest]
+#[case::complete_in_one_piece("t1", None, 1 << 30)]
+#[case::complete_in_ranges("events", None, 1 << 20)]
+#[case::some_ranges("events", Some(IN_RANGES), 1 << 20)]
+#[case::some_ranges_now_in_one_piece("events", Some(IN_RANGES), 1 << 30)]
+#[tokio::test]
+async fn rows_written_while_a_table_is_about_to_be_replaced_are_not_lost(
+    #[case] table: &str,
+    #[case] moment: Option<&str>,
+    #[case] chunk_bytes: u64,
+) {
+    let Some(mut pair) = Pair::new(SHOP).await else {
+        return;
+    };
+    if let Some(moment) = moment {
+        slow(&mut pair);
+        stopped_at(&pair, moment).await;
+        fast(&mut pair);
+        pair.task.tuning.chunk_bytes = chunk_bytes;
+    } else {
+        pair.task.tuning.chunk_bytes = chunk_bytes;
+        pair.copy().await.unwrap();
+    }
+    pair.source
+        .batch_execute(&format!("UPDATE {table} SET body = 'changed'"))
+        .await
+        .unwrap();
+
+    // Not visible yet when the copy compares the table, and there by the time that it gets its lock.
+    let writer = connect(&pair.task.target).await;
+    writer
+        .batch_execute(&format!(
+            "BEGIN; INSERT INTO {table} (id, body) VALUES (99999, 'by the application')"
+        ))
+        .await
+        .unwrap();
+    let (outcome, ()) = tokio::join!(pair.copy(), async {
+        until(&pair.target, &waiting_for(table)).await;
+        writer.batch_execute("COMMIT").await.unwrap();
+    });
+    let error = outcome.unwrap_err();
+    assert!(
+        matches!(&error, Error::TargetNotEmpty { tables, .. } if tables == &[format!("public.{table}")]),
+        "{error}"
+    );
+    let written = format!("SELECT count(*) FROM {table} WHERE body = 'by the application'");
+    assert_eq!(pair.target_count(&written).await, 1);
 }
 
 #[tokio::test]

@@ -86,6 +86,14 @@ impl DeleteOptions {
             ..DeleteOptions::default()
         }
     }
+
+    /// Only the state of `revision` may be deleted.
+    pub(crate) fn at(self, revision: u64) -> Self {
+        DeleteOptions {
+            resource_version: Some(revision.to_string()),
+            ..self
+        }
+    }
 }
 
 /// How a deletion ended.

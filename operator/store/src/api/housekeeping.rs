@@ -16,6 +16,7 @@ use super::builtin::{self, NAMESPACE_FINALIZER};
 use super::crd::CLEANUP_FINALIZER;
 use super::delete::{self, DeleteOptions, FOREGROUND, ORPHAN};
 use super::kinds::{DEFINITIONS, EVENTS, NAMESPACES};
+use super::registry::Served;
 use super::status::Failure;
 use super::write;
 use super::{Api, Target, meta};
@@ -66,6 +67,8 @@ struct Work {
     owners: BTreeSet<Key>,
     /// Owners, by uid, that are gone or that a dependent has left.
     gone: HashSet<String>,
+    /// Objects, by uid, that were seen to be deleted.
+    deleted: HashSet<String>,
     /// Objects whose owners may never have existed.
     dependents: BTreeSet<Key>,
 }
@@ -89,7 +92,9 @@ impl Work {
     fn note(&mut self, events: &[Arc<Event>]) {
         for event in events {
             if event.kind == EventKind::Deleted {
-                self.gone.insert(meta::string(&event.object, "uid").to_owned());
+                let uid = meta::string(&event.object, "uid");
+                self.gone.insert(uid.to_owned());
+                self.deleted.insert(uid.to_owned());
                 self.note_departure(event);
             } else {
                 self.note_object(&event.key, &event.object);
@@ -157,14 +162,18 @@ impl Work {
         }
         let (owners, dependents) = find_related(api, self.owners, &self.gone, self.dependents);
         for key in dependents {
-            if failed(collect(api, &key).await, "dependent", &key.name) {
+            if failed(collect(api, &key, &self.deleted).await, "dependent", &key.name) {
                 left.dependents.insert(key);
             }
         }
         for key in owners {
-            if failed(release(api, &key).await, "owner", &key.name) {
+            if failed(release(api, &key, &self.deleted).await, "owner", &key.name) {
                 left.owners.insert(key);
             }
+        }
+        if !left.is_empty() {
+            // What is tried again must still know of whom it was left.
+            left.deleted = self.deleted;
         }
         left
     }
@@ -242,11 +251,20 @@ async fn discard(api: &Api, key: &Key) -> Result<(), Failure> {
     let Some((target, stored)) = target_of(api, key) else {
         return Ok(());
     };
-    let uid = meta::string(&stored.value, "uid");
+    let options = DeleteOptions::with_uid(meta::string(&stored.value, "uid"));
+    discard_with(api, &target, &stored, &options).await
+}
+
+async fn discard_with(
+    api: &Api,
+    target: &Target,
+    stored: &Stored,
+    options: &DeleteOptions,
+) -> Result<(), Failure> {
     if meta::is_deleting(&stored.value) && meta::is_held(&stored.value) {
         return Ok(());
     }
-    match delete::delete_object(api, &target, &key.name, &DeleteOptions::with_uid(uid)).await {
+    match delete::delete_object(api, target, meta::name(&stored.value), options).await {
         Err(failure) if failure.code() == StatusCode::NOT_FOUND => Ok(()),
         deleted => deleted.map(|_| ()),
     }
@@ -329,26 +347,53 @@ async fn drop_finalizer(api: &Api, target: &Target, finalizer: &str) -> Result<(
 }
 
 /// Deletes an object none of whose owners exists any more. One that waits for this object to go does not count.
-async fn collect(api: &Api, key: &Key) -> Result<(), Failure> {
-    let abandoned = api.engine().read(|memory| {
-        let stored = memory.get(key)?;
-        let mut owned = false;
-        for uid in owners(&stored.value) {
-            owned = true;
-            if let Some((owner, state)) = memory.by_uid(uid)
-                && can_own(owner, key)
-                && !waits_for_dependents(&state.value)
-            {
-                return Some(false);
-            }
+///
+/// `deleted` are the uids of objects that were seen to be deleted.
+async fn collect(api: &Api, key: &Key, deleted: &HashSet<String>) -> Result<(), Failure> {
+    loop {
+        let Some((target, stored)) = target_of(api, key) else {
+            return Ok(());
+        };
+        let uid = meta::string(&stored.value, "uid");
+        let options = DeleteOptions::with_uid(uid).at(stored.revision);
+        let done = if is_abandoned(api, key, &stored.value, deleted) {
+            discard_with(api, &target, &stored, &options).await
+        } else {
+            Ok(())
+        };
+        match done {
+            // Somebody has changed it meanwhile, maybe its owners: decide again.
+            Err(failure) if failure.code() == StatusCode::CONFLICT => {}
+            done => return done,
         }
-        Some(owned)
-    });
-    if abandoned == Some(true) {
-        discard(api, key).await
-    } else {
-        Ok(())
     }
+}
+
+/// Whether an object has had owners and has none any more.
+fn is_abandoned(api: &Api, key: &Key, object: &Value, deleted: &HashSet<String>) -> bool {
+    let served = api.served();
+    let references = object["metadata"]["ownerReferences"].as_array();
+    let mut references = references.into_iter().flatten().peekable();
+    api.engine().read(|memory| {
+        references.peek().is_some()
+            && references.all(|reference| {
+                let uid = reference["uid"].as_str().unwrap_or("");
+                match memory.by_uid(uid) {
+                    Some((owner, state)) => !can_own(owner, key) || waits_for_dependents(&state.value),
+                    None => deleted.contains(uid) || would_be_known(&served, reference),
+                }
+            })
+    })
+}
+
+/// Whether the owner that `reference` names would be here if it existed. Those of kinds that are not served may be
+/// elsewhere, and those that are kept in memory only vanish at a restart without anybody having deleted them.
+fn would_be_known(served: &Served, reference: &Value) -> bool {
+    served.kinds().any(|kind| {
+        reference["kind"] == kind.kind.as_str()
+            && reference["apiVersion"] == kind.api_version()
+            && !kind.memory_only()
+    })
 }
 
 /// An owner in another namespace is none. Of a cluster-scoped object it is an error, but nothing to delete it for.
@@ -361,7 +406,7 @@ fn waits_for_dependents(owner: &Value) -> bool {
 }
 
 /// Does for an owner that is being deleted what it waits for: deletes its dependents or sets them free.
-async fn release(api: &Api, key: &Key) -> Result<(), Failure> {
+async fn release(api: &Api, key: &Key, deleted: &HashSet<String>) -> Result<(), Failure> {
     let Some((target, stored)) = target_of(api, key) else {
         return Ok(());
     };
@@ -387,7 +432,7 @@ async fn release(api: &Api, key: &Key) -> Result<(), Failure> {
     }
     if waits_for_dependents(&stored.value) {
         for dependent in dependents() {
-            collect(api, &dependent).await?;
+            collect(api, &dependent, deleted).await?;
         }
         let blocking = contents(api, |_, stored| blocks(&stored.value, &uid));
         if blocking.is_empty() {
@@ -427,5 +472,51 @@ async fn expire_events(api: &Api, ttl: Duration) {
     };
     for key in contents(api, |key, stored| &*key.resource == EVENTS && expired(stored)) {
         failed(discard(api, &key).await, "event", &key.name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::engine::{Engine, HistoryLimit, Location};
+
+    #[tokio::test]
+    async fn only_the_state_that_was_judged_is_deleted() {
+        let limit = HistoryLimit {
+            events: 100,
+            bytes: 1 << 20,
+        };
+        let api = Api::new(Engine::open(&Location::Memory, limit).unwrap(), None);
+        api.bootstrap().await.unwrap();
+        let key = Key::new(&NAMESPACES.into(), "", "team");
+        let target = Target {
+            kind: Arc::clone(api.served().by_storage(NAMESPACES).unwrap()),
+            namespace: None,
+            name: Some("team".to_owned()),
+            subresource: None,
+        };
+        let namespace = json!({"metadata": {"name": "team"}});
+        let options = write::WriteOptions::of_server();
+        write::create_object(&api, &target, &options, namespace)
+            .await
+            .ok()
+            .unwrap();
+        let (_, judged) = target_of(&api, &key).unwrap();
+        write::modify_by_server(&api, &target, |live| {
+            let mut adopted = live.clone();
+            adopted["metadata"]["labels"]["adopted"] = "yes".into();
+            Some(adopted)
+        })
+        .await
+        .unwrap();
+        let options = DeleteOptions::with_uid(meta::string(&judged.value, "uid")).at(judged.revision);
+        let refused = discard_with(&api, &target, &judged, &options).await.unwrap_err();
+        assert_eq!(refused.code(), StatusCode::CONFLICT);
+        let (_, live) = target_of(&api, &key).unwrap();
+        assert!(!meta::is_deleting(&live.value));
     }
 }

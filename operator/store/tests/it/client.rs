@@ -1,6 +1,7 @@
 //! Requests through the in-process service: what each verb does, and what is refused and how.
 
 use futures::{StreamExt as _, TryStreamExt as _};
+use homeport_store::{Options, Store};
 use k8s_openapi::api::core::v1::{ConfigMap, Event, Namespace, Secret};
 use kube::api::{
     Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams, PropagationPolicy,
@@ -542,6 +543,64 @@ async fn an_object_of_an_owner_that_never_was_is_collected() {
     post(&store, WIDGETS, &orphan).await;
     let widgets = widgets(&store);
     eventually(|| async { widgets.get_opt("orphan").await.unwrap().is_none().then_some(()) }).await;
+}
+
+/// Waits until garbage collection has looked at all that came before.
+async fn collected_so_far(store: &Store) {
+    // The last by name, for dependents are looked at in this order.
+    let mut orphan = widget("zzz", 1);
+    orphan["metadata"]["ownerReferences"] =
+        json!([{"apiVersion": "test.dev/v1", "kind": "Widget", "name": "x", "uid": "no-such-uid"}]);
+    let (code, answer) = post(store, WIDGETS, &orphan).await;
+    assert_eq!(code, 201, "{answer}");
+    let widgets = widgets(store);
+    eventually(|| async { widgets.get_opt("zzz").await.unwrap().is_none().then_some(()) }).await;
+}
+
+#[tokio::test]
+async fn an_object_of_an_owner_that_cannot_be_known_is_left_alone() {
+    let store = store().await;
+    let mut dependent = widget("dependent", 1);
+    dependent["metadata"]["ownerReferences"] =
+        json!([{"apiVersion": "elsewhere.dev/v1", "kind": "Gadget", "name": "x", "uid": "somewhere"}]);
+    post(&store, WIDGETS, &dependent).await;
+    collected_so_far(&store).await;
+    get(&store, &format!("{WIDGETS}/dependent")).await;
+}
+
+#[tokio::test]
+async fn a_restart_deletes_nothing_for_want_of_a_secret_but_its_deletion_does() {
+    let directory = tempfile::tempdir().unwrap();
+    let state = directory.path().join("state.db");
+    let store = Store::open(Options::file(&state)).await.unwrap();
+    let definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+    post(&store, definitions, &widget_definition()).await;
+    let secrets = "/api/v1/namespaces/default/secrets";
+    for name in ["forgotten", "removed"] {
+        let (_, secret) = post(&store, secrets, &json!({"metadata": {"name": name}})).await;
+        let mut dependent = widget(&format!("of-{name}"), 1);
+        dependent["metadata"]["ownerReferences"] = json!([
+            {"apiVersion": "v1", "kind": "Secret", "name": name, "uid": secret["metadata"]["uid"]}
+        ]);
+        assert_eq!(post(&store, WIDGETS, &dependent).await.0, 201);
+    }
+    send(&store, "DELETE", &format!("{secrets}/removed"), &[], "").await;
+    let of_removed = widgets(&store);
+    eventually(|| async {
+        of_removed
+            .get_opt("of-removed")
+            .await
+            .unwrap()
+            .is_none()
+            .then_some(())
+    })
+    .await;
+    store.close().await;
+
+    let store = Store::open(Options::file(&state)).await.unwrap();
+    collected_so_far(&store).await;
+    get(&store, &format!("{WIDGETS}/of-forgotten")).await;
+    store.close().await;
 }
 
 #[tokio::test]

@@ -688,6 +688,40 @@ async fn what_others_change_afterwards_is_told_and_switched_again_when_asked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn another_list_of_records_keeps_the_way_back_of_all() {
+    let Some(world) = World::start().await else { return };
+    let key =
+        |name: &str| RecordKey::new("shop.example", &format!("{name}.shop.example"), RecordType::A).unwrap();
+    let keys = BTreeSet::from([www(), key("ns"), key("new")]);
+    let before = observe(&world.bind.provider(), &keys).await.unwrap();
+    world.create(json!({})).await;
+    world.until_ready("True", "CutOver").await;
+
+    // One more, then one that leaves with another in its place.
+    for names in [&["www", "ns"][..], &["ns", "new"]] {
+        let changes: Vec<Value> = names
+            .iter()
+            .map(|name| {
+                let name = format!("{name}.shop.example");
+                json!({ "zone": "shop.example", "name": name, "type": "A", "values": [NEW] })
+            })
+            .collect();
+        world.patch(json!({ "spec": { "changes": changes } })).await;
+        world.until_ready("True", "CutOver").await;
+        let now = observe(&world.bind.provider(), &keys).await.unwrap();
+        for name in names {
+            assert_eq!(now.records[&key(name)].values, [NEW], "{name}");
+        }
+        assert_eq!(world.bind.values().await, [NEW]);
+    }
+
+    world.want("RolledBack").await;
+    world.until_ready("True", "RolledBack").await;
+    let after = observe(&world.bind.provider(), &keys).await.unwrap();
+    assert_eq!(after, before, "values, times to live, absence and marks");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_person_who_asks_twice_gets_the_records_as_they_were() {
     let Some(world) = World::start().await else { return };
     let before = world.bind.records().await;

@@ -167,6 +167,31 @@ impl Host for LocalHost {
         .await
     }
 
+    async fn files_below(&self, path: &Path) -> Result<Vec<PathBuf>> {
+        blocking("list", path, |path| {
+            let mut files = Vec::new();
+            let mut directories = vec![PathBuf::new()];
+            while let Some(directory) = directories.pop() {
+                let entries = match std::fs::read_dir(path.join(&directory)) {
+                    Ok(entries) => entries,
+                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                    Err(error) => return Err(error),
+                };
+                for entry in entries {
+                    let entry = entry?;
+                    let found = directory.join(entry.file_name());
+                    if entry.file_type()?.is_dir() {
+                        directories.push(found);
+                    } else {
+                        files.push(found);
+                    }
+                }
+            }
+            Ok(files)
+        })
+        .await
+    }
+
     async fn remove(&self, path: &Path) -> Result<()> {
         blocking("remove", path, |path| {
             let removed = match std::fs::symlink_metadata(path) {

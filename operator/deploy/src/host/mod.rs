@@ -80,6 +80,10 @@ pub trait Host: Send + Sync {
     /// Names of a directory's entries, sorted; none if there is no such directory.
     async fn list(&self, path: &Path) -> Result<Vec<String>>;
 
+    /// Paths of all that is in a directory and below it, relative to it, directories left out; none if there is no such
+    /// directory. Links are not followed.
+    async fn files_below(&self, path: &Path) -> Result<Vec<PathBuf>>;
+
     /// Removes a file, or a directory with all that is in it, if it is there.
     async fn remove(&self, path: &Path) -> Result<()>;
 }

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use homeport_deploy::{Change, Deployment, LocalHost, Release, Removal, plan, remove, summary};
+use homeport_deploy::{Change, Deployment, Host, LocalHost, Release, Removal, plan, remove, summary};
 
 use crate::deploying::{DATABASE, WEB};
 use crate::support::{PASSWORD, Place, docker, image, search_path};
@@ -235,4 +235,48 @@ async fn old_releases_go() {
         .unwrap_err()
         .to_string();
     assert!(error.contains("it keeps: 2, 3"), "{error}");
+}
+
+#[tokio::test]
+async fn old_releases_with_files_of_others_stay() {
+    if image().is_none() {
+        return;
+    }
+    let mut place = Place::new();
+    place.options.history_limit = 1;
+    let mut releases = Vec::new();
+    for revision in 1..=5 {
+        let conf = revision.to_string();
+        let release = place
+            .release(revision, &[("web", "", WEB)], &[("configs/web.conf", &conf)])
+            .await;
+        releases.push(release.directory());
+        if revision == 1 {
+            std::fs::create_dir_all(releases[0].join("data/deep")).unwrap();
+            std::fs::write(releases[0].join("data/deep/orders"), "all of them").unwrap();
+        }
+        if revision == 2 {
+            std::os::unix::fs::symlink("/", releases[1].join("configs/link")).unwrap();
+        }
+        if revision == 3 {
+            // A directory alone is no data.
+            std::fs::create_dir(releases[2].join("empty")).unwrap();
+            // Somebody was killed while removing this one.
+            let doomed = place.layout.directory().join("releases/1-000000000000.removed");
+            std::fs::create_dir_all(doomed.join("compose")).unwrap();
+            std::fs::write(doomed.join("compose/web.yml"), "").unwrap();
+        }
+        place.deploy(&release).await.unwrap();
+    }
+    let deployment = Deployment::load(&place.host, &place.layout).await.unwrap();
+    assert_eq!(deployment.releases.keys().copied().collect::<Vec<_>>(), [4, 5]);
+    let orders = std::fs::read_to_string(releases[0].join("data/deep/orders")).unwrap();
+    assert_eq!(orders, "all of them");
+    let left = place
+        .host
+        .list(&place.layout.directory().join("releases"))
+        .await
+        .unwrap();
+    let names = [0, 1, 3, 4].map(|i: usize| releases[i].file_name().unwrap().to_string_lossy().into_owned());
+    assert_eq!(left, names);
 }

@@ -346,7 +346,8 @@ async fn drop_finalizer(api: &Api, target: &Target, finalizer: &str) -> Result<(
     .await
 }
 
-/// Deletes an object none of whose owners exists any more. One that waits for this object to go does not count.
+/// Deletes an object none of whose owners exists any more; an owner that waits for this object to go does not
+/// count. If another one remains, the object is set free of those that do not count, and lives.
 ///
 /// `deleted` are the uids of objects that were seen to be deleted.
 async fn collect(api: &Api, key: &Key, deleted: &HashSet<String>) -> Result<(), Failure> {
@@ -354,12 +355,21 @@ async fn collect(api: &Api, key: &Key, deleted: &HashSet<String>) -> Result<(), 
         let Some((target, stored)) = target_of(api, key) else {
             return Ok(());
         };
-        let uid = meta::string(&stored.value, "uid");
-        let options = DeleteOptions::with_uid(uid).at(stored.revision);
-        let done = if is_abandoned(api, key, &stored.value, deleted) {
+        let lost = lost_owners(api, key, &stored.value, deleted);
+        let done = if lost.is_empty() {
+            Ok(())
+        } else if owners(&stored.value).all(|owner| lost.contains(owner)) {
+            let uid = meta::string(&stored.value, "uid");
+            let options = DeleteOptions::with_uid(uid).at(stored.revision);
             discard_with(api, &target, &stored, &options).await
         } else {
-            Ok(())
+            let version = stored.revision.to_string();
+            write::modify_by_server(api, &target, |object| {
+                let mut freed = without_owners(object, &lost)?;
+                meta::set(&mut freed, "resourceVersion", Some(version.as_str().into()));
+                Some(freed)
+            })
+            .await
         };
         match done {
             // Somebody has changed it meanwhile, maybe its owners: decide again.
@@ -369,21 +379,32 @@ async fn collect(api: &Api, key: &Key, deleted: &HashSet<String>) -> Result<(), 
     }
 }
 
-/// Whether an object has had owners and has none any more.
-fn is_abandoned(api: &Api, key: &Key, object: &Value, deleted: &HashSet<String>) -> bool {
+/// The owners of an object, by uid, that are gone or wait for it to go.
+fn lost_owners(api: &Api, key: &Key, object: &Value, deleted: &HashSet<String>) -> HashSet<String> {
     let served = api.served();
     let references = object["metadata"]["ownerReferences"].as_array();
-    let mut references = references.into_iter().flatten().peekable();
     api.engine().read(|memory| {
-        references.peek().is_some()
-            && references.all(|reference| {
-                let uid = reference["uid"].as_str().unwrap_or("");
-                match memory.by_uid(uid) {
+        references
+            .into_iter()
+            .flatten()
+            .filter_map(|reference| {
+                let uid = reference["uid"].as_str()?;
+                let lost = match memory.by_uid(uid) {
                     Some((owner, state)) => !can_own(owner, key) || waits_for_dependents(&state.value),
                     None => deleted.contains(uid) || would_be_known(&served, reference),
-                }
+                };
+                lost.then(|| uid.to_owned())
             })
+            .collect()
     })
+}
+
+/// The object without its references to `gone`, by uid; `None` if it has none at all.
+fn without_owners(object: &Value, gone: &HashSet<String>) -> Option<Value> {
+    let mut freed = object.clone();
+    let owners = freed.pointer_mut("/metadata/ownerReferences")?.as_array_mut()?;
+    owners.retain(|owner| owner["uid"].as_str().is_none_or(|uid| !gone.contains(uid)));
+    Some(freed)
 }
 
 /// Whether the owner that `reference` names would be here if it existed. Those of kinds that are not served may be
@@ -420,13 +441,8 @@ async fn release(api: &Api, key: &Key, deleted: &HashSet<String>) -> Result<(), 
             let Some((target, _)) = target_of(api, &dependent) else {
                 continue;
             };
-            write::modify_by_server(api, &target, |object| {
-                let mut freed = object.clone();
-                let owners = freed.pointer_mut("/metadata/ownerReferences")?.as_array_mut()?;
-                owners.retain(|owner| owner["uid"] != uid.as_str());
-                Some(freed)
-            })
-            .await?;
+            let gone = HashSet::from([uid.clone()]);
+            write::modify_by_server(api, &target, |object| without_owners(object, &gone)).await?;
         }
         drop_finalizer(api, &target, ORPHAN).await?;
     }

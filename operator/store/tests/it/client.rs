@@ -545,6 +545,37 @@ async fn an_object_of_an_owner_that_never_was_is_collected() {
     eventually(|| async { widgets.get_opt("orphan").await.unwrap().is_none().then_some(()) }).await;
 }
 
+#[tokio::test]
+async fn a_dependent_with_another_owner_is_set_free_of_the_one_that_waits_for_it() {
+    let store = store().await;
+    let widgets = widgets(&store);
+    let mut dependent = widget("dependent", 1);
+    dependent["metadata"]["ownerReferences"] = json!([]);
+    for name in ["leaving", "staying"] {
+        let (_, owner) = post(&store, WIDGETS, &widget(name, 1)).await;
+        let reference = json!({
+            "apiVersion": "test.dev/v1", "kind": "Widget", "name": name, "uid": owner["metadata"]["uid"],
+            "blockOwnerDeletion": true,
+        });
+        let references = dependent["metadata"]["ownerReferences"].as_array_mut();
+        references.unwrap().push(reference);
+    }
+    assert_eq!(post(&store, WIDGETS, &dependent).await.0, 201);
+    widgets
+        .delete("leaving", &DeleteParams::foreground())
+        .await
+        .unwrap();
+    eventually(|| async { widgets.get_opt("leaving").await.unwrap().is_none().then_some(()) }).await;
+    let spared = widgets.get("dependent").await.unwrap();
+    let owners: Vec<&str> = spared
+        .owner_references()
+        .iter()
+        .map(|owner| &*owner.name)
+        .collect();
+    assert_eq!(owners, ["staying"]);
+    assert!(spared.metadata.deletion_timestamp.is_none());
+}
+
 /// Waits until garbage collection has looked at all that came before.
 async fn collected_so_far(store: &Store) {
     // The last by name, for dependents are looked at in this order.

@@ -39,12 +39,14 @@ const STREAMS: u32 = 250;
 /// For the TLS handshake, and for a request's head.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 const HEADERS: Duration = Duration::from_secs(15);
+/// How long a connection may last without a request that carries the token; a stranger keeps no place for longer.
+const INTRODUCTION: Duration = Duration::from_secs(15);
 /// Bytes of a request's head.
 const HEAD_BYTES: usize = 64 << 10;
 /// How often an idle HTTP/2 peer is asked whether it is still there, and how long it may take to say so.
 const PING: Duration = Duration::from_secs(30);
 const PONG: Duration = Duration::from_secs(15);
-/// How long requests under way may take to finish at shutdown.
+/// How long requests under way may take to finish when a connection is ended.
 const DRAIN: Duration = Duration::from_secs(5);
 
 /// Paths that need no token: what probes and version checks use.
@@ -106,11 +108,18 @@ async fn serve_connection(stream: TcpStream, acceptor: TlsAcceptor, front: Arc<F
         return;
     };
     let shutdown = front.shutdown.clone();
+    let introduced = CancellationToken::new();
+    let introduction = introduced.clone();
     let service = service_fn(move |request| {
-        let front = Arc::clone(&front);
-        async move { Ok::<_, Infallible>(front.handle(request).await) }
+        let (front, introduction) = (Arc::clone(&front), introduction.clone());
+        async move { Ok::<_, Infallible>(front.handle(request, &introduction).await) }
     });
-    let mut builder = auto::Builder::new(TokioExecutor::new());
+    let builder = auto::Builder::new(TokioExecutor::new());
+    // What was agreed on during the handshake: to find out from the first bytes is to wait for them without limit.
+    let mut builder = match stream.get_ref().1.alpn_protocol() {
+        Some(b"h2") => builder.http2_only(),
+        _ => builder.http1_only(),
+    };
     builder
         .http1()
         .timer(TokioTimer::new())
@@ -125,8 +134,21 @@ async fn serve_connection(stream: TcpStream, acceptor: TlsAcceptor, front: Arc<F
         .keep_alive_timeout(PONG);
     let connection = builder.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
+    let stranger = async {
+        if tokio::time::timeout(INTRODUCTION, introduced.cancelled())
+            .await
+            .is_ok()
+        {
+            std::future::pending::<()>().await;
+        }
+    };
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
+        () = stranger => {
+            tracing::debug!("a connection made no authenticated request in time");
+            connection.as_mut().graceful_shutdown();
+            tokio::time::timeout(DRAIN, connection).await.unwrap_or(Ok(()))
+        }
         () = shutdown.cancelled() => {
             connection.as_mut().graceful_shutdown();
             connection.await
@@ -145,9 +167,15 @@ struct Front {
 }
 
 impl Front {
-    async fn handle(&self, request: Request<Incoming>) -> Response<ResponseBody> {
+    /// Answers a request; one that carries the token is the `introduction` of its connection.
+    async fn handle(
+        &self,
+        request: Request<Incoming>,
+        introduction: &CancellationToken,
+    ) -> Response<ResponseBody> {
         let path = request.uri().path();
         let user = if self.authenticator.admits(request.headers()) {
+            introduction.cancel();
             User::administrator()
         } else if ANONYMOUS.contains(&path) || path.starts_with("/livez/") || path.starts_with("/readyz/") {
             User::anonymous()

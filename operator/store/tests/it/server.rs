@@ -129,6 +129,51 @@ async fn clients_that_send_no_tls_or_nothing_do_not_keep_others_out() {
     served.stop().await;
 }
 
+/// What the server sends on a connection whose client says nothing, until it closes it.
+async fn silent(served: &Served, protocol: &str) -> std::io::Result<Vec<u8>> {
+    use rustls::pki_types::pem::PemObject as _;
+    let authority = rustls::pki_types::CertificateDer::from_pem_file(served.directory.path().join("ca.crt"));
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(authority.unwrap()).unwrap();
+    let mut config = rustls::ClientConfig::builder()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
+    let connector = tokio_rustls::TlsConnector::from(std::sync::Arc::new(config));
+    let stream = TcpStream::connect(served.address).await.unwrap();
+    let name = "localhost".try_into().unwrap();
+    let mut stream = connector.connect(name, stream).await.unwrap();
+    let mut sent = Vec::new();
+    stream.read_to_end(&mut sent).await.map(|_| sent)
+}
+
+/// Half a minute at most, which is what a stranger can keep a place for.
+#[tokio::test]
+async fn connections_of_clients_that_never_say_who_they_are_end() {
+    use futures::TryStreamExt as _;
+    use k8s_openapi::api::core::v1::ConfigMap;
+    use kube::api::{Api, PostParams, WatchEvent, WatchParams};
+    install_provider();
+    let served = Served::start().await;
+    let client = Client::try_from(served.config().await).unwrap();
+    let configs: Api<ConfigMap> = Api::default_namespaced(client);
+    let watch = configs.watch(&WatchParams::default(), "0").await.unwrap();
+    futures::pin_mut!(watch);
+    // Closed with or without a word: only that it ends is demanded.
+    let _ = tokio::join!(silent(&served, "h2"), silent(&served, "http/1.1"));
+    // Who has said so stays.
+    let later = serde_json::from_value(serde_json::json!({"metadata": {"name": "later"}})).unwrap();
+    configs.create(&PostParams::default(), &later).await.unwrap();
+    while let Some(event) = watch.try_next().await.unwrap() {
+        if let WatchEvent::Added(config) = event
+            && config.metadata.name.as_deref() == Some("later")
+        {
+            return served.stop().await;
+        }
+    }
+    panic!("the watch ended");
+}
+
 #[tokio::test]
 async fn shutdown_ends_watches() {
     use futures::TryStreamExt as _;

@@ -343,9 +343,10 @@ fn failure(error: &Error) -> Failure {
         }
         Error::ImageMissing { .. } => "ImageMissing",
         Error::Locked { .. } => "Locked",
-        Error::InvalidCompose { .. } | Error::VariableMissing { .. } | Error::DependencyCycle { .. } => {
-            "InvalidStack"
-        }
+        Error::InvalidCompose { .. }
+        | Error::VariableMissing { .. }
+        | Error::DependencyCycle { .. }
+        | Error::MountInRelease { .. } => "InvalidStack",
         Error::NoSuchStack { .. } | Error::NoSuchRevision { .. } => "InvalidSpec",
         Error::Unhealthy { .. } => "Unhealthy",
         Error::ServiceFailed { .. } => "ServiceFailed",

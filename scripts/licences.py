@@ -13,7 +13,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
 def allowed_by(expression: str, allowed: set[str]) -> bool:
-    """Whether an SPDX expression can be met with the allowed licences; '/' is crates.io's old form of OR."""
+    """Whether an SPDX expression can be met with the allowed licences; '/' is Cargo's old form of OR."""
     # An exception ("WITH ...") only ever widens what its licence permits.
     expression = re.sub(r"\s+WITH\s+\S+?(?=[\s)]|$)", "", expression.replace("/", " OR "))
     tokens = re.findall(r"[()]|[^\s()]+", expression)

@@ -143,10 +143,12 @@ await() {
     }
 }
 
-# Nothing here is worth an orderly end: etcd's file survives this too.
+# Nothing here is worth an orderly end: etcd's file survives this too. Bash would report each as killed.
 stop_all() {
-    ((${#pids[@]} == 0)) || kill -KILL "${pids[@]}" 2>/dev/null || true
-    wait
+    {
+        ((${#pids[@]} == 0)) || kill -KILL "${pids[@]}" || true
+        wait
+    } 2>/dev/null
 }
 
 main "$@"

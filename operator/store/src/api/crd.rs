@@ -257,8 +257,8 @@ fn validate_versions(definition: &Value) -> Vec<FieldError> {
     errors
 }
 
-/// The kinds that a stored definition brings, one a served version. A version whose schema an earlier release of
-/// this program accepted and this one does not is left out, with a word in the log.
+/// The kinds that a stored definition brings, one a version that is served or stored. A version whose schema an
+/// earlier release of this program accepted and this one does not is left out, with a word in the log.
 pub(crate) fn kinds(definition: &Value) -> Vec<Kind> {
     let spec = &definition["spec"];
     let names = &spec["names"];
@@ -276,7 +276,7 @@ pub(crate) fn kinds(definition: &Value) -> Vec<Kind> {
             .collect::<Vec<_>>()
     };
     versions(definition)
-        .filter(|version| version["served"] == true)
+        .filter(|version| version["served"] == true || version["storage"] == true)
         .filter_map(|version| {
             let source = &version["schema"]["openAPIV3Schema"];
             let compiled = match Structural::compile(source) {
@@ -322,6 +322,7 @@ pub(crate) fn kinds(definition: &Value) -> Vec<Kind> {
                     .map(|path| path.trim_start_matches('.').to_owned())
                     .collect(),
                 custom: true,
+                served: version["served"] == true,
                 terminating: meta::is_deleting(definition),
                 deprecation,
             })

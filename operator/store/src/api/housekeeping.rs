@@ -280,13 +280,20 @@ async fn tend_namespace(api: &Api, name: &str) -> Result<(), Failure> {
     {
         return builtin::furnish(api, name).await;
     }
-    for content in contents(api, |key, _| key.namespace == name) {
+    let served = api.served();
+    // What has no definition any more cannot be handled, and must not keep the namespace for ever.
+    let remaining = || {
+        contents(api, |key, _| {
+            key.namespace == name && served.by_storage(&key.resource).is_some()
+        })
+    };
+    for content in remaining() {
         discard(api, &content).await?;
     }
     let Some((target, _)) = namespace else {
         return Ok(());
     };
-    if !contents(api, |key, _| key.namespace == name).is_empty() {
+    if !remaining().is_empty() {
         // Finalizers hold some of it. Its departure will bring us back.
         return Ok(());
     }

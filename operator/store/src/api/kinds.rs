@@ -47,6 +47,9 @@ pub(crate) struct Kind {
     pub(crate) selectable: Vec<String>,
     /// From a custom resource definition.
     pub(crate) custom: bool,
+    /// False for the version that objects are stored in where a definition serves only others, or none: no request
+    /// finds it, and the server handles what is stored by it.
+    pub(crate) served: bool,
     /// Its definition is being deleted: nothing new may be created.
     pub(crate) terminating: bool,
     /// Sent as a warning with each answer.
@@ -483,6 +486,7 @@ fn describe(row: &BuiltIn) -> Kind {
         columns: columns::built_in(row.kind),
         selectable: row.selectable.iter().map(|&field| field.to_owned()).collect(),
         custom: false,
+        served: true,
         terminating: false,
         deprecation: None,
     }

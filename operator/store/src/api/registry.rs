@@ -15,6 +15,8 @@ use crate::openapi::{OpenApi, ServedType};
 pub(crate) struct Served {
     /// Groups in the order in which they are listed: the core group, the other built-in ones, custom ones.
     pub(crate) groups: Vec<Group>,
+    /// Kinds that objects are stored in and that no request finds.
+    unserved: Vec<Arc<Kind>>,
     pub(crate) openapi: OpenApi,
 }
 
@@ -55,10 +57,11 @@ impl Served {
     pub(crate) fn by_storage(&self, storage: &str) -> Option<&Arc<Kind>> {
         self.kinds()
             .find(|kind| kind.is(storage) && kind.api_version() == kind.stored_as)
+            .or_else(|| self.unserved.iter().find(|kind| kind.is(storage)))
             .or_else(|| self.kinds().find(|kind| kind.is(storage)))
     }
 
-    /// Every kind in every version.
+    /// Every kind in every version that is served.
     pub(crate) fn kinds(&self) -> impl Iterator<Item = &Arc<Kind>> {
         self.groups
             .iter()
@@ -134,6 +137,7 @@ impl Registry {
     pub(crate) fn new() -> Self {
         let nothing = Served {
             groups: Vec::new(),
+            unserved: Vec::new(),
             openapi: OpenApi::new(Vec::new()),
         };
         let state = State {
@@ -169,6 +173,7 @@ impl Registry {
 impl State {
     fn rebuild(&mut self, built_in: &[Arc<Kind>], definitions: &[Stored]) {
         let mut groups = Vec::new();
+        let mut unserved = Vec::new();
         for kind in built_in {
             add(&mut groups, Arc::clone(kind));
         }
@@ -182,7 +187,11 @@ impl State {
                 _ => crd::kinds(definition).into_iter().map(Arc::new).collect(),
             };
             for kind in &kinds {
-                add(&mut groups, Arc::clone(kind));
+                if kind.served {
+                    add(&mut groups, Arc::clone(kind));
+                } else {
+                    unserved.push(Arc::clone(kind));
+                }
             }
             self.compiled.insert(name, (identity, kinds));
         }
@@ -192,7 +201,11 @@ impl State {
             .flat_map(|version| &version.kinds);
         let types: Vec<ServedType> = types.map(|kind| kind.describe()).collect();
         let openapi = self.served.openapi.updated(types);
-        self.served = Arc::new(Served { groups, openapi });
+        self.served = Arc::new(Served {
+            groups,
+            unserved,
+            openapi,
+        });
     }
 }
 

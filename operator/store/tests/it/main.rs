@@ -10,6 +10,7 @@
 mod client;
 mod durability;
 mod hostile;
+mod housekeeping;
 mod kubectl;
 mod server;
 mod support;

@@ -39,6 +39,8 @@ pub(super) enum Type {
     String,
     Bytes,
     Int,
+    /// A floating-point number of 64 bits.
+    Number,
     Bool,
     Time,
     MicroTime,
@@ -48,6 +50,8 @@ pub(super) enum Type {
     Quantity,
     /// A message that is a list of strings in JSON: `ExtraValue`.
     Strings,
+    /// A message that is the value of its one set field in JSON: `JSONSchemaPropsOrBool`.
+    Either(&'static str),
     Message(&'static str),
 }
 
@@ -82,6 +86,7 @@ fn field(line: &'static str) -> Option<Field> {
         "string" => Type::String,
         "bytes" => Type::Bytes,
         "int" => Type::Int,
+        "number" => Type::Number,
         "bool" => Type::Bool,
         "time" => Type::Time,
         "microtime" => Type::MicroTime,
@@ -89,7 +94,9 @@ fn field(line: &'static str) -> Option<Field> {
         "intorstring" => Type::IntOrString,
         "quantity" => Type::Quantity,
         "strings" => Type::Strings,
-        message => Type::Message(message),
+        other => other
+            .strip_prefix('|')
+            .map_or(Type::Message(other), Type::Either),
     };
     Some(Field {
         number,
@@ -114,14 +121,23 @@ pub(super) fn root(api_version: &str, kind: &str) -> Option<&'static str> {
     }
     let package = match api_version {
         "v1" => "core.v1",
+        "apiextensions.k8s.io/v1" => "apiextensions.v1",
+        "apiregistration.k8s.io/v1" => "apiregistration.v1",
         "apps/v1" => "apps.v1",
-        "autoscaling/v1" => "autoscaling.v1",
         "authentication.k8s.io/v1" => "authentication.v1",
         "authorization.k8s.io/v1" => "authorization.v1",
+        "autoscaling/v1" => "autoscaling.v1",
+        "autoscaling/v2" => "autoscaling.v2",
         "batch/v1" => "batch.v1",
+        "certificates.k8s.io/v1" => "certificates.v1",
         "coordination.k8s.io/v1" => "coordination.v1",
+        "discovery.k8s.io/v1" => "discovery.v1",
         "events.k8s.io/v1" => "events.v1",
+        "networking.k8s.io/v1" => "networking.v1",
+        "policy/v1" => "policy.v1",
         "rbac.authorization.k8s.io/v1" => "rbac.v1",
+        "scheduling.k8s.io/v1" => "scheduling.v1",
+        "storage.k8s.io/v1" => "storage.v1",
         _ => return None,
     };
     // Every message of the table whose first field is the metadata of an object is a kind.
@@ -146,7 +162,7 @@ mod tests {
         assert_eq!(MESSAGES.values().map(Vec::len).sum::<usize>(), lines);
         for (name, fields) in MESSAGES.iter() {
             for field in fields {
-                if let Type::Message(target) = field.ty {
+                if let Type::Message(target) | Type::Either(target) = field.ty {
                     // A message without fields has no line of its own beyond its name.
                     assert!(
                         include_str!("messages.txt").contains(&format!("\n{target}\n")),

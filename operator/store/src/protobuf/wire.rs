@@ -129,6 +129,7 @@ fn entry(wire: Wire<'_>, of: Type, depth: usize) -> Result<(String, Value)> {
     }
     let empty = || match of {
         Type::Message(_) => json!({}),
+        Type::Either(_) => json!(false),
         Type::Strings => json!([]),
         _ => json!(""),
     };
@@ -140,10 +141,12 @@ fn value(wire: Wire<'_>, ty: Type, depth: usize) -> Result<Option<Value>> {
         (Type::String, Wire::Bytes(text)) => json!(string(text)?),
         (Type::Bytes, Wire::Bytes(bytes)) => json!(base64::engine::general_purpose::STANDARD.encode(bytes)),
         (Type::Int, Wire::Varint(number)) => json!(number as i64),
+        (Type::Number, Wire::Double(number)) => whole(number),
         (Type::Bool, Wire::Varint(number)) => json!(number != 0),
         (Type::Message(of), Wire::Bytes(bytes)) => {
             Value::Object(message(bytes, tables::message(of), depth + 1)?)
         }
+        (Type::Either(of), Wire::Bytes(bytes)) => either(message(bytes, tables::message(of), depth + 1)?),
         (Type::Time, Wire::Bytes(bytes)) => return time(bytes, false),
         (Type::MicroTime, Wire::Bytes(bytes)) => return time(bytes, true),
         (Type::Json, Wire::Bytes(bytes)) => return raw_json(bytes).map(Some),
@@ -168,6 +171,24 @@ fn value(wire: Wire<'_>, ty: Type, depth: usize) -> Result<Option<Value>> {
             ));
         }
     }))
+}
+
+/// A number as Go's JSON writes it: without a fraction where it has none.
+fn whole(number: f64) -> Value {
+    let integer = number as i64;
+    if integer as f64 == number {
+        json!(integer)
+    } else {
+        json!(number)
+    }
+}
+
+/// Of the two fields, the schema says more than the truth value beside it.
+fn either(mut fields: Map<String, Value>) -> Value {
+    fields
+        .shift_remove("schema")
+        .or_else(|| fields.into_iter().map(|(_, value)| value).next())
+        .unwrap_or(Value::Bool(false))
 }
 
 /// A `Timestamp`; the zero time of Go is absent in JSON.
@@ -230,7 +251,8 @@ fn malformed(reason: impl Into<String>) -> ProtobufError {
 enum Wire<'b> {
     Varint(u64),
     Bytes(&'b [u8]),
-    /// Fixed-width numbers, of which Kubernetes' messages have none that matter here.
+    Double(f64),
+    /// Numbers of 32 bits, of which Kubernetes' messages have none that matter here.
     Fixed,
 }
 
@@ -245,7 +267,9 @@ impl<'b> Reader<'b> {
         let key = self.varint()?;
         let wire = match key & 7 {
             0 => Wire::Varint(self.varint()?),
-            1 => self.take(8).map(|_| Wire::Fixed)?,
+            1 => self
+                .take(8)
+                .map(|bytes| Wire::Double(f64::from_le_bytes(bytes.try_into().unwrap_or_default())))?,
             2 => {
                 let length = self.varint()?;
                 Wire::Bytes(self.take(usize::try_from(length).unwrap_or(usize::MAX))?)

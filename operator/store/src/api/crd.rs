@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::columns::{self, Cell, Column};
 use super::jsonpath::JsonPath;
-use super::kinds::{Kind, Scale, Schema, api_version};
+use super::kinds::{Kind, Scale, ScaleSelector, Schema, api_version};
 use super::meta;
 use super::registry::Served;
 use crate::schema::{FieldError, FieldErrorKind, Structural};
@@ -341,7 +341,8 @@ fn scale(declared: &Value) -> Option<Scale> {
         status_replicas: JsonPath::parse(declared["statusReplicasPath"].as_str()?).ok()?,
         selector: declared["labelSelectorPath"]
             .as_str()
-            .and_then(|path| JsonPath::parse(path).ok()),
+            .and_then(|path| JsonPath::parse(path).ok())
+            .map(ScaleSelector::Text),
     })
 }
 

@@ -62,7 +62,16 @@ pub(crate) struct Scale {
     /// Dotted, without the leading dot: it is written to as well.
     pub(crate) spec_replicas: Vec<String>,
     pub(crate) status_replicas: JsonPath,
-    pub(crate) selector: Option<JsonPath>,
+    pub(crate) selector: Option<ScaleSelector>,
+}
+
+/// Where the selector of the scaled objects is found, which the scale subresource has as text.
+#[derive(Clone, Debug)]
+pub(crate) enum ScaleSelector {
+    /// The text itself.
+    Text(JsonPath),
+    /// A `LabelSelector` at `spec.selector`.
+    Labels,
 }
 
 /// The schema of a kind's objects.
@@ -496,7 +505,7 @@ fn replicas_scale() -> Option<Scale> {
     Some(Scale {
         spec_replicas: vec!["spec".to_owned(), "replicas".to_owned()],
         status_replicas: JsonPath::parse(".status.replicas").ok()?,
-        selector: None,
+        selector: Some(ScaleSelector::Labels),
     })
 }
 

@@ -3,10 +3,10 @@
 use http::{Method, Response, StatusCode};
 use serde_json::{Map, Value, json};
 
-use super::kinds::Scale;
+use super::kinds::{Scale, ScaleSelector};
 use super::negotiate::object_format;
 use super::status::Failure;
-use super::{Api, Call, ResponseBody, Target, body, meta, read, write};
+use super::{Api, Call, ResponseBody, Target, body, meta, read, selector, write};
 use crate::patch;
 use crate::schema::FieldError;
 
@@ -80,7 +80,12 @@ fn show(scale: &Scale, object: &Value) -> Value {
         .try_fold(object, |value, field| value.get(field));
     let first = |path: &super::jsonpath::JsonPath| path.find(object).first().map(|value| (*value).clone());
     let mut status = json!({"replicas": first(&scale.status_replicas).unwrap_or_else(|| 0.into())});
-    if let Some(selector) = scale.selector.as_ref().and_then(first) {
+    let selector = match &scale.selector {
+        Some(ScaleSelector::Text(path)) => first(path),
+        Some(ScaleSelector::Labels) => Some(selector::text_of(&object["spec"]["selector"]).into()),
+        None => None,
+    };
+    if let Some(selector) = selector {
         status["selector"] = selector;
     }
     json!({

@@ -31,6 +31,30 @@ enum Demand {
     Less(i64),
 }
 
+/// A `LabelSelector` in the form that queries have, as Go writes it: by key, values in order.
+pub(crate) fn text_of(selector: &Value) -> String {
+    let equal = selector["matchLabels"].as_object().into_iter().flatten();
+    let equal = equal.map(|(key, value)| (key.as_str(), format!("{key}={}", value.as_str().unwrap_or(""))));
+    let expressions = selector["matchExpressions"].as_array().into_iter().flatten();
+    let expressions = expressions.map(|expression| {
+        let key = expression["key"].as_str().unwrap_or("");
+        let values = expression["values"].as_array().into_iter().flatten();
+        let mut values: Vec<&str> = values.filter_map(Value::as_str).collect();
+        values.sort_unstable();
+        let text = match expression["operator"].as_str() {
+            Some("In") => format!("{key} in ({})", values.join(",")),
+            Some("NotIn") => format!("{key} notin ({})", values.join(",")),
+            Some("DoesNotExist") => format!("!{key}"),
+            _ => key.to_owned(),
+        };
+        (key, text)
+    });
+    let mut requirements: Vec<(&str, String)> = equal.chain(expressions).collect();
+    requirements.sort();
+    let texts: Vec<String> = requirements.into_iter().map(|(_, text)| text).collect();
+    texts.join(",")
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct FieldRequirement {
     path: String,
@@ -248,6 +272,26 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    // What kube-apiserver shows in the scale of a ReplicaSet.
+    #[rstest]
+    #[case(json!({"matchLabels": {"app": "web"}}), "app=web")]
+    #[case(
+        json!({
+            "matchLabels": {"zed": "b", "app": "web"},
+            "matchExpressions": [
+                {"key": "a", "operator": "NotIn", "values": ["c", "b"]},
+                {"key": "x", "operator": "Exists"},
+                {"key": "y", "operator": "DoesNotExist"},
+                {"key": "q", "operator": "In", "values": ["z"]},
+            ],
+        }),
+        "a notin (b,c),app=web,q in (z),x,!y,zed=b"
+    )]
+    #[case(json!(null), "")]
+    fn label_selectors_as_text(#[case] selector: Value, #[case] text: &str) {
+        assert_eq!(text_of(&selector), text);
+    }
 
     #[rstest]
     #[case("app=web", true)]

@@ -16,6 +16,7 @@ use super::{crd, defaults};
 use crate::schema::FieldError;
 
 const CONFIG_MAPS: &str = "/configmaps";
+const RBAC: &str = "rbac.authorization.k8s.io";
 /// Marks a namespace whose contents must go before it does.
 pub(crate) const NAMESPACE_FINALIZER: &str = "kubernetes";
 /// Namespaces that are always there.
@@ -118,7 +119,7 @@ fn rules(kind: &Kind, object: &Value, old: Option<&Value>) -> Vec<FieldError> {
     errors
 }
 
-/// Creates the first namespaces and the service that clients look for.
+/// Creates the first namespaces, and the service and the role that clients look for.
 pub(crate) async fn bootstrap(api: &Api) -> Result<(), Failure> {
     for name in FIRST_NAMESPACES {
         ensure(api, "", "namespaces", None, json!({"metadata": {"name": name}})).await?;
@@ -132,7 +133,26 @@ pub(crate) async fn bootstrap(api: &Api) -> Result<(), Failure> {
             "ports": [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": 443}],
         },
     });
-    ensure(api, "", "services", Some("default"), service).await
+    ensure(api, "", "services", Some("default"), service).await?;
+    let metadata = json!({
+        "name": "cluster-admin",
+        "labels": {"kubernetes.io/bootstrapping": "rbac-defaults"},
+        "annotations": {"rbac.authorization.kubernetes.io/autoupdate": "true"},
+    });
+    let role = json!({
+        "metadata": metadata,
+        "rules": [
+            {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]},
+            {"nonResourceURLs": ["*"], "verbs": ["*"]},
+        ],
+    });
+    ensure(api, RBAC, "clusterroles", None, role).await?;
+    let binding = json!({
+        "metadata": metadata,
+        "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": "cluster-admin"},
+        "subjects": [{"apiGroup": RBAC, "kind": "Group", "name": "system:masters"}],
+    });
+    ensure(api, RBAC, "clusterrolebindings", None, binding).await
 }
 
 /// Creates what every namespace has.

@@ -15,6 +15,8 @@ pub(crate) const NAMESPACES: &str = "/namespaces";
 pub(crate) const SECRETS: &str = "/secrets";
 pub(crate) const EVENTS: &str = "/events";
 pub(crate) const LEASES: &str = "coordination.k8s.io/leases";
+pub(crate) const PODS: &str = "/pods";
+pub(crate) const SIGNING_REQUESTS: &str = "certificates.k8s.io/certificatesigningrequests";
 pub(crate) const DEFINITIONS: &str = "apiextensions.k8s.io/customresourcedefinitions";
 pub(crate) const DEFINITION_GROUP: &str = "apiextensions.k8s.io";
 
@@ -158,6 +160,12 @@ impl Kind {
         let mut subresources = Vec::new();
         if self.is(NAMESPACES) {
             subresources.push(("finalize", own));
+        }
+        if self.is(SIGNING_REQUESTS) {
+            subresources.push(("approval", own));
+        }
+        if self.is(PODS) {
+            subresources.push(("ephemeralcontainers", own));
         }
         if self.scale.is_some() {
             subresources.push(("scale", ("autoscaling", "v1", "Scale")));

@@ -223,9 +223,10 @@ impl Api {
             return match (known, subresource, &call.method) {
                 (false, ..) => Err(Failure::no_such_path()),
                 (_, "scale", _) => scale::answer(self, target, call).await,
-                (_, "status", &Method::GET) => read::get(self, target, call),
                 (_, _, &Method::PUT) => write::update(self, target, call).await,
-                (_, "status", &Method::PATCH) => write::patch(self, target, call).await,
+                (_, "finalize", _) => Err(Failure::no_such_method()),
+                (_, _, &Method::GET) => read::get(self, target, call),
+                (_, _, &Method::PATCH) => write::patch(self, target, call).await,
                 _ => Err(Failure::no_such_method()),
             };
         }

@@ -188,7 +188,10 @@ impl Failure {
         if !group.is_empty() {
             failure = failure.detail("group", group);
         }
-        failure.detail("kind", kind).detail("causes", causes)
+        if !kind.is_empty() {
+            failure = failure.detail("kind", kind);
+        }
+        failure.detail("causes", causes)
     }
 
     /// A query parameter or option is refused.

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::super::kinds::{Kind, NAMESPACES};
+use super::super::kinds::{Kind, NAMESPACES, SECRETS};
 use super::super::status::Failure;
 use super::super::{Target, builtin, convert, meta};
 use super::options::{FieldValidation, WriteOptions};
@@ -18,6 +18,10 @@ pub(super) enum Part {
     Status,
     /// A namespace's `spec.finalizers`.
     Finalize,
+    /// A pod's `spec.ephemeralContainers`.
+    EphemeralContainers,
+    /// The `status.conditions` of a request for a certificate.
+    Approval,
 }
 
 impl Part {
@@ -25,6 +29,8 @@ impl Part {
         match target.subresource.as_deref() {
             Some("status") => Part::Status,
             Some("finalize") => Part::Finalize,
+            Some("ephemeralcontainers") => Part::EphemeralContainers,
+            Some("approval") => Part::Approval,
             _ => Part::Main,
         }
     }
@@ -35,6 +41,8 @@ impl Part {
             Part::Main => "",
             Part::Status => "status",
             Part::Finalize => "finalize",
+            Part::EphemeralContainers => "ephemeralcontainers",
+            Part::Approval => "approval",
         }
     }
 }
@@ -110,18 +118,43 @@ pub(super) fn remove(object: &mut Value, field: &str) {
 
 /// Drops unknown fields, and says so as the client wants it.
 pub(super) fn prune(kind: &Kind, options: &WriteOptions, object: &mut Value) -> Result<Vec<String>, Failure> {
+    let strict = |error: String| {
+        let (name, version) = (&kind.kind, &kind.version);
+        Failure::bad_request(format!("{name} in version {version:?} cannot be handled as a {name}: {error}"))
+    };
+    drop_unknown(kind, options, object, strict)
+}
+
+/// As [`prune`], for what `patch` has made of an object.
+pub(super) fn prune_patched(
+    kind: &Kind,
+    options: &WriteOptions,
+    patch: &Value,
+    object: &mut Value,
+) -> Result<Vec<String>, Failure> {
+    let strict = |error: String| {
+        // A patch of a secret has values that belong in no message.
+        let patch = if kind.is(SECRETS) { "<secret>".to_owned() } else { patch.to_string() };
+        Failure::invalid_kind("", "", "", &[FieldError::invalid("patch", patch, error)])
+    };
+    drop_unknown(kind, options, object, strict)
+}
+
+fn drop_unknown(
+    kind: &Kind,
+    options: &WriteOptions,
+    object: &mut Value,
+    strict: impl FnOnce(String) -> Failure,
+) -> Result<Vec<String>, Failure> {
     let dropped = kind.schema()?.prune(object);
     let unknown: Vec<String> = dropped
         .iter()
         .map(|path| format!("unknown field {path:?}"))
         .collect();
     match options.validation {
-        FieldValidation::Strict if !unknown.is_empty() => Err(Failure::bad_request(format!(
-            "{kind} in version {:?} cannot be handled as a {kind}: strict decoding error: {}",
-            kind.version,
-            unknown.join(", "),
-            kind = kind.kind,
-        ))),
+        FieldValidation::Strict if !unknown.is_empty() => {
+            Err(strict(format!("strict decoding error: {}", unknown.join(", "))))
+        }
         FieldValidation::Ignore => Ok(Vec::new()),
         _ => Ok(unknown),
     }
@@ -214,6 +247,16 @@ fn keep_what_is_not_written(kind: &Kind, part: Part, live: &Value, mut wanted: V
                 Some(finalizers) => finalizers.clone(),
                 None => Value::Array(Vec::new()),
             };
+            new
+        }
+        Part::EphemeralContainers => {
+            let mut new = live.clone();
+            copy(&mut new["spec"], &wanted["spec"], "ephemeralContainers");
+            new
+        }
+        Part::Approval => {
+            let mut new = live.clone();
+            copy(&mut new["status"], &wanted["status"], "conditions");
             new
         }
     }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::super::negotiate::object_format;
 use super::super::status::Failure;
 use super::super::{Api, Call, ResponseBody, Target, body, meta};
-use super::admission::{Ownership, Part, prune, remove};
+use super::admission::{Ownership, Part, prune, prune_patched, remove};
 use super::{WriteOptions, Written, check_type, create_owned, modify};
 use crate::apply::{self, ApplyError};
 use crate::patch::{self, PatchError};
@@ -72,7 +72,7 @@ async fn patch_object(
     let mut written = modify(api, target, options, |live| {
         let mut patched = merge(live, &document, schema).map_err(|error| patch_failure(target, error))?;
         check_type(target, &mut patched)?;
-        warnings = prune(kind, options, &mut patched)?;
+        warnings = prune_patched(kind, options, &document, &mut patched)?;
         Ok((patched, Ownership::Track))
     })
     .await?;

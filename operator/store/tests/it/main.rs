@@ -8,6 +8,7 @@
 )]
 
 mod client;
+mod clients;
 mod durability;
 mod hostile;
 mod housekeeping;

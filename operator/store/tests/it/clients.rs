@@ -1,0 +1,98 @@
+//! What client libraries rely on beyond the verbs, found by running their own tests against this API.
+
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use crate::support::{get, post, send, store};
+
+const PODS: &str = "/api/v1/namespaces/default/pods";
+const STRATEGIC: &[(&str, &str)] = &[("content-type", "application/strategic-merge-patch+json")];
+const MERGE: &[(&str, &str)] = &[("content-type", "application/merge-patch+json")];
+
+fn template() -> Value {
+    json!({
+        "metadata": {"labels": {"app": "web"}},
+        "spec": {"containers": [{"name": "web", "image": "nginx"}]},
+    })
+}
+
+// Autoscalers and `kubectl autoscale` find the Pods by it.
+#[rstest]
+#[case("deployments", "Deployment")]
+#[case("replicasets", "ReplicaSet")]
+#[case("statefulsets", "StatefulSet")]
+#[tokio::test]
+async fn the_scale_of_a_workload_has_its_selector(#[case] plural: &str, #[case] kind: &str) {
+    let store = store().await;
+    let path = format!("/apis/apps/v1/namespaces/default/{plural}");
+    let workload = json!({
+        "apiVersion": "apps/v1", "kind": kind, "metadata": {"name": "web"},
+        "spec": {"selector": {"matchLabels": {"app": "web"}}, "serviceName": "web", "template": template()},
+    });
+    let (code, _) = post(&store, &path, &workload).await;
+    assert_eq!(code, 201);
+    let (_, scale) = get(&store, &format!("{path}/web/scale")).await;
+    assert_eq!(scale["spec"]["replicas"], 1);
+    assert_eq!(scale["status"]["selector"], "app=web");
+}
+
+#[tokio::test]
+async fn the_role_of_administrators_is_there_and_bound() {
+    let store = store().await;
+    let rbac = "/apis/rbac.authorization.k8s.io/v1";
+    let (code, role) = get(&store, &format!("{rbac}/clusterroles/cluster-admin")).await;
+    assert_eq!(code, 200);
+    assert_eq!(role["rules"][0]["verbs"], json!(["*"]));
+    let (code, binding) = get(&store, &format!("{rbac}/clusterrolebindings/cluster-admin")).await;
+    assert_eq!(code, 200);
+    assert_eq!(binding["subjects"][0]["name"], "system:masters");
+}
+
+#[tokio::test]
+async fn ephemeral_containers_are_written_by_themselves() {
+    let store = store().await;
+    let pod = json!({"metadata": {"name": "web"}, "spec": template()["spec"]});
+    let (code, _) = post(&store, PODS, &pod).await;
+    assert_eq!(code, 201);
+    let path = format!("{PODS}/web/ephemeralcontainers");
+    let (_, found) = get(&store, &path).await;
+    assert!(found["spec"].get("ephemeralContainers").is_none());
+
+    let patch = |name: &str| {
+        let debugger = json!({"name": name, "image": "busybox"});
+        json!({"spec": {"ephemeralContainers": [debugger], "nodeName": "elsewhere"}}).to_string()
+    };
+    for name in ["first", "second"] {
+        let (code, _, _) = send(&store, "PATCH", &path, STRATEGIC, patch(name)).await;
+        assert_eq!(code, 200);
+    }
+    let (_, pod) = get(&store, &format!("{PODS}/web")).await;
+    assert_eq!(pod["spec"]["ephemeralContainers"].as_array().unwrap().len(), 2);
+    assert!(pod["spec"].get("nodeName").is_none());
+}
+
+#[tokio::test]
+async fn a_strict_patch_with_an_unknown_field_is_invalid() {
+    let store = store().await;
+    let path = "/api/v1/namespaces/default/configmaps";
+    post(&store, path, &json!({"metadata": {"name": "a"}})).await;
+    let path = format!("{path}/a?fieldValidation=Strict");
+    let (code, _, refused) = send(&store, "PATCH", &path, MERGE, json!({"dota": {}}).to_string()).await;
+    assert_eq!((code, &refused["reason"]), (422, &json!("Invalid")));
+    let cause = &refused["details"]["causes"][0];
+    assert_eq!(cause["field"], "patch");
+    let message = cause["message"].as_str().unwrap();
+    assert!(message.ends_with("strict decoding error: unknown field \"dota\""), "{message}");
+}
+
+#[tokio::test]
+async fn a_strict_patch_of_a_secret_repeats_no_value() {
+    let store = store().await;
+    let path = "/api/v1/namespaces/default/secrets";
+    post(&store, path, &json!({"metadata": {"name": "a"}})).await;
+    let patch = json!({"stringData": {"password": "hunter2"}, "dota": {}}).to_string();
+    let path = format!("{path}/a?fieldValidation=Strict");
+    let (code, _, refused) = send(&store, "PATCH", &path, MERGE, patch).await;
+    assert_eq!(code, 422);
+    assert!(!refused.to_string().contains("hunter2"));
+}

@@ -75,6 +75,12 @@ impl<J> Queue<J> {
         self.changed.notify_waiters();
     }
 
+    /// How many of so many workers have nothing to do and nothing waiting for them.
+    pub(super) fn idle(&self, workers: usize) -> usize {
+        let state = self.lock();
+        workers.saturating_sub(state.running + state.waiting.len())
+    }
+
     fn lock(&self) -> MutexGuard<'_, State<J>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -122,6 +128,19 @@ mod tests {
             queue.done();
         }
         assert_eq!(order, ["heavy", "heavy too", "middle", "light"]);
+    }
+
+    #[tokio::test]
+    async fn workers_are_idle_beyond_what_runs_and_waits() {
+        let queue = Queue::new();
+        assert_eq!(queue.idle(3), 3);
+        queue.push(1, ());
+        queue.push(1, ());
+        queue.take().await.unwrap();
+        assert_eq!(queue.idle(3), 1);
+        assert_eq!(queue.idle(1), 0);
+        queue.done();
+        assert_eq!(queue.idle(3), 2);
     }
 
     #[tokio::test]

@@ -902,8 +902,10 @@ impl Worker {
             return Ok(());
         }
         let target = self.target().await?;
-        let warning =
-            schema::create_after_data(target, &copy.task.id, &copy.objects[index], &copy.roles).await?;
+        // While there are jobs for all workers, a build that takes further processes takes them from the others.
+        let helpers = copy.queue.idle(copy.task.parallelism);
+        let object = &copy.objects[index];
+        let warning = schema::create_after_data(target, &copy.task.id, object, &copy.roles, helpers).await?;
         lock(&copy.created).insert(index);
         lock(&copy.outcome).warnings.extend(warning);
         Ok(())

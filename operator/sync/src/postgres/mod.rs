@@ -14,6 +14,7 @@ mod schema;
 mod session;
 mod sql;
 mod state;
+mod tap;
 mod tls;
 mod write_mark;
 

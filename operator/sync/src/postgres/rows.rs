@@ -1,31 +1,24 @@
 //! Rows in transit. The bytes that the source sends are what the target gets: nothing is parsed but the frame
 //! around each row, so that its checksum can be taken as it passes.
 
+use std::future::poll_fn;
 use std::pin::{Pin, pin};
+use std::task::Poll;
 
-use bytes::{Bytes, BytesMut};
-use futures::{SinkExt, StreamExt};
+use bytes::Bytes;
+use futures::{SinkExt, Stream};
 use tokio_postgres::{CopyInSink, CopyOutStream};
 
 use super::format::Format;
 use super::session::Session;
+use super::tap::{Batch, Line};
 use crate::Error;
 use crate::checksum::Checksum;
 use crate::progress::Meter;
 use crate::throttle::Throttle;
 
-/// Size of the writes to the target. Rows are gathered to this size, so memory is bounded by it, by what the two
-/// sockets hold, and by the largest single row.
-const WRITE_BYTES: usize = 128 * 1024;
-
 /// Reading counts towards the bandwidth limit and the progress in steps of this many bytes.
 const ACCOUNT_BYTES: usize = 256 * 1024;
-
-/// `PGCOPY\n\xff\r\n\0`, flags, length of the extension (PostgreSQL documentation, "COPY", "File Header").
-const BINARY_HEADER: usize = 19;
-const BINARY_SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
-/// Stands where a row's number of columns would.
-const BINARY_TRAILER: &[u8] = &[0xff, 0xff];
 
 /// What reading a table costs others: its share of the bandwidth, and a place in the figures.
 #[derive(Clone, Copy)]
@@ -34,18 +27,42 @@ pub(super) struct Account<'a> {
     pub(super) meter: &'a Meter,
 }
 
-/// Rows of one `COPY … TO STDOUT`, summed as they pass.
+/// Whether the rows themselves are wanted, or only their checksum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    Rows,
+    Checksum,
+}
+
+/// Rows of one `COPY … TO STDOUT`.
 struct RowReader<'a> {
     session: &'a Session,
     action: &'a str,
     stream: Pin<Box<CopyOutStream>>,
-    format: Format,
-    begun: bool,
-    checksum: Checksum,
+    ended: bool,
+    /// Last, so that rows are taken from the driver for as long as it could be handed any.
+    line: Reading<'a>,
+}
+
+/// Takes a statement's rows from the driver, as long as it lives.
+struct Reading<'a>(&'a Line);
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        self.0.end();
+    }
 }
 
 impl<'a> RowReader<'a> {
-    async fn open(session: &'a Session, action: &'a str, sql: &str, format: Format) -> Result<Self, Error> {
+    async fn open(
+        session: &'a Session,
+        action: &'a str,
+        sql: &str,
+        format: Format,
+        wanted: Wanted,
+    ) -> Result<Self, Error> {
+        session.line.begin(format, wanted);
+        let line = Reading(&session.line);
         let stream = session
             .client
             .copy_out(sql)
@@ -55,45 +72,37 @@ impl<'a> RowReader<'a> {
             session,
             action,
             stream: Box::pin(stream),
-            format,
-            begun: false,
-            checksum: Checksum::default(),
+            ended: false,
+            line,
         })
     }
 
-    /// The next frame as it came. The server sends one a row (PostgreSQL documentation, "COPY Operations").
-    async fn next(&mut self) -> Result<Option<Bytes>, Error> {
-        let Some(frame) = self.stream.next().await else {
-            return Ok(None);
-        };
-        let frame = frame.map_err(|error| self.session.error(self.action, &error))?;
-        let row = match (self.format, self.begun) {
-            (Format::Text, _) => &frame[..],
-            (Format::Binary, true) => &frame[..],
-            (Format::Binary, false) => without_header(&frame).ok_or_else(|| Error::Protocol {
-                what: format!("{}: the binary rows do not begin with their header", self.action),
-            })?,
-        };
-        self.begun = true;
-        let is_row = match self.format {
-            Format::Text => true,
-            Format::Binary => !row.is_empty() && row != BINARY_TRAILER,
-        };
-        if is_row {
-            self.checksum.add_row(row);
-        }
-        Ok(Some(frame))
+    /// The next rows. The driver sees the end of the statement when all its rows were taken.
+    async fn next(&mut self) -> Result<Option<Batch>, Error> {
+        poll_fn(|context| {
+            if self.ended {
+                return Poll::Ready(Ok(self.line.0.rest()));
+            }
+            if let Poll::Ready(batch) = self.line.0.poll_batch(context) {
+                return Poll::Ready(Ok(Some(batch)));
+            }
+            match self.stream.as_mut().poll_next(context) {
+                Poll::Pending => Poll::Pending,
+                Poll::Ready(None) => {
+                    self.ended = true;
+                    Poll::Ready(Ok(self.line.0.rest()))
+                }
+                Poll::Ready(Some(Err(error))) => Poll::Ready(Err(self.session.error(self.action, &error))),
+                Poll::Ready(Some(Ok(_))) => Poll::Ready(Err(Error::Protocol {
+                    what: format!("{}: a row went past its reader", self.action),
+                })),
+            }
+        })
+        .await
     }
 }
 
-/// What follows the header of binary rows, or nothing if there is none.
-fn without_header(frame: &[u8]) -> Option<&[u8]> {
-    let rest = frame.strip_prefix(BINARY_SIGNATURE)?;
-    let extension = rest.get(4..8)?.try_into().map(u32::from_be_bytes).ok()?;
-    frame.get(BINARY_HEADER + usize::try_from(extension).ok()?..)
-}
-
-/// Reads rows and returns their checksum.
+/// Reads rows and returns their checksum and how many bytes they were.
 pub(super) async fn read_checksum(
     session: &Session,
     action: &str,
@@ -101,12 +110,14 @@ pub(super) async fn read_checksum(
     format: Format,
     account: Option<Account<'_>>,
 ) -> Result<(Checksum, u64), Error> {
-    let mut reader = RowReader::open(session, action, sql, format).await?;
+    let mut reader = RowReader::open(session, action, sql, format, Wanted::Checksum).await?;
+    let mut checksum = Checksum::default();
     let mut tally = Tally::new(account);
-    while let Some(frame) = reader.next().await? {
-        tally.add(frame.len(), reader.checksum.rows()).await;
+    while let Some(batch) = reader.next().await? {
+        checksum = batch.checksum;
+        tally.add(batch.length, checksum.rows()).await;
     }
-    Ok((reader.checksum, tally.finish(reader.checksum.rows())))
+    Ok((checksum, tally.finish(checksum.rows())))
 }
 
 /// Copies rows and returns their checksum, as the source sent them, and how many bytes they were.
@@ -119,27 +130,19 @@ pub(super) async fn copy(
     account: Account<'_>,
 ) -> Result<(Checksum, u64), Error> {
     let target_error = |error: tokio_postgres::Error| target.error(action, &error);
-    let mut reader = RowReader::open(source, action, read_sql, format).await?;
+    let mut reader = RowReader::open(source, action, read_sql, format, Wanted::Rows).await?;
     let sink: CopyInSink<Bytes> = target.client.copy_in(write_sql).await.map_err(target_error)?;
     let mut sink = pin!(sink);
-    let mut buffer = BytesMut::with_capacity(WRITE_BYTES * 2);
+    let mut checksum = Checksum::default();
     let mut tally = Tally::new(Some(account));
-    while let Some(frame) = reader.next().await? {
-        tally.add(frame.len(), reader.checksum.rows()).await;
-        buffer.extend_from_slice(&frame);
-        if buffer.len() >= WRITE_BYTES
-            && let Err(error) = sink.feed(buffer.split().freeze()).await
-        {
+    while let Some(batch) = reader.next().await? {
+        checksum = batch.checksum;
+        tally.add(batch.length, checksum.rows()).await;
+        if let Err(error) = sink.feed(batch.bytes).await {
             return Err(refusal(sink, error, target_error).await);
         }
     }
-    if !buffer.is_empty()
-        && let Err(error) = sink.feed(buffer.freeze()).await
-    {
-        return Err(refusal(sink, error, target_error).await);
-    }
     let written = sink.finish().await.map_err(target_error)?;
-    let checksum = reader.checksum;
     if written != checksum.rows() {
         return Err(Error::Protocol {
             what: format!(
@@ -215,22 +218,5 @@ impl Drop for Tally<'_> {
         if let Some(account) = self.account {
             account.meter.withdraw(self.accounted.0, self.accounted.1);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use rstest::rstest;
-
-    use super::*;
-
-    #[rstest]
-    #[case::with_a_row(b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0\0\x01row", Some(&b"\0\x01row"[..]))]
-    #[case::alone(b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0", Some(&b""[..]))]
-    #[case::with_an_extension(b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\x02xx\0\x01", Some(&b"\0\x01"[..]))]
-    #[case::cut(b"PGCOPY\n\xff\r\n\0\0\0\0\0", None)]
-    #[case::other(b"\0\x01row", None)]
-    fn headers(#[case] frame: &[u8], #[case] rest: Option<&[u8]>) {
-        assert_eq!(without_header(frame), rest);
     }
 }

@@ -410,15 +410,29 @@ pub(super) async fn create_before_data(
     Ok(warnings)
 }
 
-/// Creates one object after the data and records it, in one transaction. Returns a warning.
+/// Creates one object after the data and records it, in one transaction. Returns a warning. The server gets at most
+/// `helpers` processes to work on it beside the session's own.
 pub(super) async fn create_after_data(
     target: &Session,
     task: &str,
     object: &Object,
     roles: &Roles,
+    helpers: usize,
 ) -> Result<Option<String>, Error> {
     let action = format!("creating {}", object.key);
-    target.run(&action, "BEGIN").await?;
+    let at_most = |setting: &str| {
+        format!(
+            "pg_catalog.set_config('{setting}', \
+             least(pg_catalog.current_setting('{setting}')::int, {helpers})::text, true)"
+        )
+    };
+    let limits = format!(
+        "BEGIN; SELECT {}, {}",
+        // Index builds; the queries by which foreign keys are checked.
+        at_most("max_parallel_maintenance_workers"),
+        at_most("max_parallel_workers_per_gather")
+    );
+    target.run(&action, &limits).await?;
     let created = create(target, object, roles).await?;
     target
         .run(

@@ -1,16 +1,22 @@
 //! Connections: opening them, the settings that make both servers write values alike, and errors that name what
 //! was being done.
 
+use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
 use tokio_postgres::config::SslMode;
+use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Config, Row, SimpleQueryMessage};
 use tokio_postgres_rustls::MakeRustlsConnect;
 use tracing::debug;
 
+use super::tap::{Layer, Line, Tap, TappedTls};
 use super::tls;
 use crate::error::sqlstate_remedy;
 use crate::{Endpoint, Error, Side, TlsMode};
@@ -22,12 +28,16 @@ const SETTINGS: &str = "SET statement_timeout = 0; SET lock_timeout = 0; SET idl
      SET bytea_output = 'hex'; SET xmloption = content; SET lc_monetary = 'C'; SET row_security = off; \
      SET standard_conforming_strings = on; SET search_path = ''; ";
 
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// Oldest server that is read or written: from here on floating-point numbers are written alike by all versions.
 const OLDEST_MAJOR: u32 = 12;
 
 /// An open connection. Dropping it closes the socket, and with it ends whatever the server was doing for it.
 pub(super) struct Session {
     pub(super) client: Client,
+    /// By which rows are read.
+    pub(super) line: Arc<Line>,
     pub(super) side: Side,
     endpoint: String,
     version: Version,
@@ -51,29 +61,38 @@ impl Drop for Session {
 impl Session {
     /// Connects and applies the settings. `application` is what the server lists the session as.
     pub(super) async fn open(endpoint: &Endpoint, side: Side, application: &str) -> Result<Session, Error> {
+        let name = endpoint.to_string();
+        let line = Arc::new(Line::default());
+        let socket = tokio::time::timeout(CONNECT_TIMEOUT, open_socket(endpoint))
+            .await
+            .unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "nobody answers")))
+            .map_err(|error| Error::Unreachable {
+                side,
+                endpoint: name.clone(),
+                cause: format!("error connecting to server: {error}"),
+            })?;
         let mut config = Config::new();
         config
-            .host(&endpoint.host)
-            .port(endpoint.port)
             .dbname(&endpoint.database)
             .user(&endpoint.user)
             .password(endpoint.password.expose_secret())
             .application_name(application)
-            .connect_timeout(Duration::from_secs(10))
-            .keepalives_idle(Duration::from_secs(30))
-            .keepalives_interval(Duration::from_secs(10))
-            .keepalives_retries(3)
             .ssl_mode(match endpoint.tls.mode {
                 TlsMode::Disable => SslMode::Disable,
                 TlsMode::Prefer => SslMode::Prefer,
                 TlsMode::Require | TlsMode::VerifyFull => SslMode::Require,
             });
-        let tls = MakeRustlsConnect::new(tls::client_config(endpoint, side)?);
-        let name = endpoint.to_string();
+        let mut connectors = MakeRustlsConnect::new(tls::client_config(endpoint, side)?);
+        let Ok(tls) = MakeTlsConnect::<Tap<TcpStream>>::make_tls_connect(&mut connectors, &endpoint.host);
+        let tls = TappedTls {
+            tls,
+            line: Arc::clone(&line),
+        };
         let (client, connection) = config
-            .connect(tls)
+            .connect_raw(Tap::new(socket, Layer::Socket, Arc::clone(&line)), tls)
             .await
             .map_err(|error| connect_error(side, &name, &error))?;
+        line.established();
         let driver = tokio::spawn(async move {
             if let Err(error) = connection.await {
                 debug!(%side, %error, "connection ended");
@@ -82,6 +101,7 @@ impl Session {
         .abort_handle();
         let mut session = Session {
             client,
+            line,
             side,
             endpoint: name,
             version: Version {
@@ -218,6 +238,18 @@ impl Session {
             },
         }
     }
+}
+
+async fn open_socket(endpoint: &Endpoint) -> io::Result<TcpStream> {
+    let socket = TcpStream::connect((endpoint.host.as_str(), endpoint.port)).await?;
+    socket.set_nodelay(true)?;
+    // A server that is gone without a word is noticed within a minute.
+    let keepalive = TcpKeepalive::new()
+        .with_time(Duration::from_secs(30))
+        .with_interval(Duration::from_secs(10))
+        .with_retries(3);
+    SockRef::from(&socket).set_tcp_keepalive(&keepalive)?;
+    Ok(socket)
 }
 
 fn connect_error(side: Side, endpoint: &str, error: &tokio_postgres::Error) -> Error {

@@ -39,6 +39,31 @@ pub enum Error {
         /// The file.
         file: String,
     },
+    /// There is a state already where a backup should go.
+    #[error(
+        "{} exists already; restore into another state directory, or say --force to replace it and keep it aside",
+        file.display()
+    )]
+    NotEmpty {
+        /// The state file.
+        file: PathBuf,
+    },
+    /// A backup cannot be the state that it is of.
+    #[error("{} belongs to the state itself; name another file", path.display())]
+    SameFile {
+        /// The file that was named.
+        path: PathBuf,
+    },
+    /// A file that was to be copied has not passed its check.
+    #[error("{} is damaged ({problems} problems; the first: {first}); nothing was written", path.display())]
+    Unsound {
+        /// The file that was read.
+        path: PathBuf,
+        /// How many problems it has.
+        problems: u64,
+        /// The first of them.
+        first: String,
+    },
     /// A row cannot be understood.
     #[error("{file} is damaged at revision {revision}: {what}; restore the file from a backup")]
     Damaged {

@@ -26,6 +26,7 @@ mod engine;
 mod error;
 mod openapi;
 mod patch;
+mod private_file;
 mod protobuf;
 mod schema;
 mod server;
@@ -39,6 +40,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub use api::{ApiService, ResponseBody};
+pub use engine::{Finding, Report, Restored, backup, check, restore};
 pub use error::Error;
 pub use server::{Kubeconfig, ServingIdentity, load_or_create_token};
 

@@ -2,36 +2,32 @@
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, params};
-use serde_json::Value;
+use rusqlite::{Connection, params};
 
+use super::entry::{self, Content, Entry};
+use super::format::{self, Identity, classify, mark, set_mark, signed};
+use super::lock::Lock;
 use super::revision::Counter;
 use super::writer::Dead;
 use super::{Event, EventKind, HistoryLimit, Key, Location, Memory, Stored};
 use crate::Error;
 
-/// `PRAGMA user_version` of files that this version writes and reads.
-const SCHEMA_VERSION: i64 = 1;
-/// `PRAGMA application_id`: "hprt".
-const APPLICATION_ID: i64 = 0x6870_7274;
+/// How long to wait for another process that is between two steps: a reader that opens the file, or that closes it.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+/// Size to which the write-ahead log is cut when it starts over.
+const WAL_BYTES: i64 = 8 << 20;
 
-const PUT: i64 = 1;
-const DELETE: i64 = 2;
-
-const SCHEMA: &str = "
-    CREATE TABLE log (rev INTEGER PRIMARY KEY, key TEXT NOT NULL, op INTEGER NOT NULL, value BLOB NOT NULL);
-    CREATE INDEX log_key ON log (key, rev);
-    CREATE TABLE mark (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
-    INSERT INTO mark VALUES ('reserved', 0), ('floor', 0);
-";
-
-/// The open database. SQLite's exclusive locking mode keeps every other process out until it is closed.
+/// The open database. The lock keeps other writers out until it is closed; readers see snapshots.
 pub(super) struct Log {
     connection: Connection,
     name: String,
+    /// Rows in the file.
+    rows: u64,
+    _lock: Option<Lock>,
 }
 
 /// One change on its way to the file.
@@ -51,9 +47,10 @@ pub(super) struct Recovered {
 
 impl Log {
     pub(super) fn open(location: &Location) -> Result<Self, Error> {
-        let (connection, name) = match location {
-            Location::Memory => (Connection::open_in_memory(), ":memory:".to_owned()),
+        let (opened, name, lock) = match location {
+            Location::Memory => (Connection::open_in_memory(), ":memory:".to_owned(), None),
             Location::File(path) => {
+                let lock = Lock::acquire(path)?;
                 // SQLite gives its side files the mode of the main one, so the main one is made first.
                 OpenOptions::new()
                     .create(true)
@@ -64,79 +61,29 @@ impl Log {
                         path: path.clone(),
                         source,
                     })?;
-                (Connection::open(path), path.display().to_string())
+                (Connection::open(path), path.display().to_string(), Some(lock))
             }
         };
-        let mut log = Log {
-            connection: connection.map_err(|error| classify(&name, error))?,
+        let mut connection = opened.map_err(|error| classify(&name, error))?;
+        connection
+            .busy_timeout(PATIENCE)
+            .map_err(|error| classify(&name, error))?;
+        match (format::identify(&connection, &name)?, location) {
+            (Identity::Version(from), Location::File(path)) if from < format::VERSION => {
+                upgrade(&mut connection, path, from)?;
+            }
+            (Identity::Version(_), _) => {}
+            (Identity::Empty, _) => {
+                format::create(&mut connection).map_err(|error| classify(&name, error))?;
+            }
+        }
+        configure(&connection).map_err(|error| classify(&name, error))?;
+        Ok(Log {
+            connection,
             name,
-        };
-        log.prepare().map_err(|error| match error {
-            Error::Database { source, .. } => classify(&log.name, source),
-            other => other,
-        })?;
-        Ok(log)
-    }
-
-    fn prepare(&mut self) -> Result<(), Error> {
-        let name = self.name.clone();
-        let fail = |source| Error::Database {
-            file: name.clone(),
-            source,
-        };
-        self.connection.busy_timeout(Duration::ZERO).map_err(fail)?;
-        // Exclusive before WAL: no shared-memory file, and the lock is held from the first access to the last.
-        self.connection
-            .pragma_update(None, "locking_mode", "EXCLUSIVE")
-            .map_err(fail)?;
-        let pragma = |connection: &Connection, name: &str| -> Result<i64, Error> {
-            connection
-                .pragma_query_value(None, name, |row| row.get(0))
-                .map_err(fail)
-        };
-        let version = pragma(&self.connection, "user_version")?;
-        let application = pragma(&self.connection, "application_id")?;
-        let tables: i64 = self
-            .connection
-            .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
-            .map_err(fail)?;
-        let fresh = version == 0 && application == 0 && tables == 0;
-        if !fresh && application != APPLICATION_ID {
-            return Err(Error::NotAStore {
-                file: self.name.clone(),
-            });
-        }
-        if version > SCHEMA_VERSION {
-            let file = self.name.clone();
-            return Err(Error::NewerSchema {
-                file,
-                found: version,
-                supported: SCHEMA_VERSION,
-            });
-        }
-        self.connection
-            .pragma_update(None, "journal_mode", "WAL")
-            .map_err(fail)?;
-        self.connection
-            .pragma_update(None, "synchronous", "FULL")
-            .map_err(fail)?;
-        self.connection
-            .pragma_update(None, "journal_size_limit", 8 << 20)
-            .map_err(fail)?;
-        let transaction = self
-            .connection
-            .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
-            .map_err(fail)?;
-        if fresh {
-            transaction.execute_batch(SCHEMA).map_err(fail)?;
-            transaction
-                .pragma_update(None, "application_id", APPLICATION_ID)
-                .map_err(fail)?;
-            transaction
-                .pragma_update(None, "user_version", SCHEMA_VERSION)
-                .map_err(fail)?;
-        }
-        transaction.commit().map_err(fail)
+            rows: 0,
+            _lock: lock,
+        })
     }
 
     /// Rebuilds the state from all rows.
@@ -146,63 +93,67 @@ impl Log {
             file: name.clone(),
             source,
         };
-        let reserved = self.mark("reserved")?;
-        let floor = self.mark("floor")?;
+        let reserved = mark(&self.connection, "reserved").map_err(fail)?;
+        let floor = mark(&self.connection, "floor").map_err(fail)?;
         let mut memory = Memory::new(limit, floor);
         let mut dead = Dead::default();
-        let mut statement = self
-            .connection
-            .prepare("SELECT rev, key, op, value FROM log ORDER BY rev")
-            .map_err(fail)?;
+        let mut statement = self.connection.prepare(entry::SELECT).map_err(fail)?;
         let mut rows = statement.query([]).map_err(fail)?;
+        let mut count = 0;
         while let Some(row) = rows.next().map_err(fail)? {
-            let revision: u64 = row.get::<_, i64>(0).map_err(fail)?.unsigned_abs();
-            let damaged = |what: String| Error::Damaged {
-                file: name.clone(),
+            count += 1;
+            let Entry {
                 revision,
-                what,
-            };
-            let key: String = row.get(1).map_err(fail)?;
-            let key = Key::decode(&key).ok_or_else(|| damaged(format!("key {key:?} has no name")))?;
-            let op: i64 = row.get(2).map_err(fail)?;
-            let bytes = row
-                .get_ref(3)
+                key,
+                deletion,
+                content,
+                size,
+            } = entry::read(row)
                 .map_err(fail)?
-                .as_blob()
-                .map_err(|error| damaged(error.to_string()))?;
-            let value: Value = serde_json::from_slice(bytes).map_err(|error| damaged(error.to_string()))?;
-            let previous = memory.get(&key).cloned();
-            let kind = match (op, &previous) {
-                (PUT, None) => EventKind::Added,
-                (PUT, Some(_)) => EventKind::Modified,
-                (DELETE, _) => EventKind::Deleted,
-                _ => return Err(damaged(format!("unknown operation {op}"))),
+                .map_err(|unreadable| Error::Damaged {
+                    file: name.clone(),
+                    revision: unreadable.revision,
+                    what: unreadable.what,
+                })?;
+            let value = match content {
+                Content::Object(value) => Arc::new(value),
+                Content::TooDeep(levels) => {
+                    // Its row stays where it is: better unseen than lost, and better than nothing being served.
+                    tracing::error!(%key, revision, levels, "a stored object is nested too deep and is not served");
+                    continue;
+                }
             };
-            let stored = Stored {
-                revision,
-                value: Arc::new(value),
-                durable: true,
+            let previous = memory.get(&key).cloned();
+            let kind = match (deletion, &previous) {
+                (true, _) => EventKind::Deleted,
+                (false, None) => EventKind::Added,
+                (false, Some(_)) => EventKind::Modified,
             };
             dead.superseded(previous.as_ref(), kind, revision, true);
             if revision > floor {
-                let (object, size) = (stored.value, bytes.len());
                 memory.apply(Event {
                     revision,
                     key,
                     kind,
-                    object,
+                    object: value,
                     previous,
                     durable: true,
                     size,
                 });
-            } else if kind == EventKind::Deleted {
+            } else if deletion {
                 memory.forget(&key, revision);
             } else {
+                let stored = Stored {
+                    revision,
+                    value,
+                    durable: true,
+                };
                 memory.restore(key, stored);
             }
         }
         drop(rows);
         drop(statement);
+        self.rows = count;
         // The mark itself may have been shown with memory-only objects that are gone now: the state found is another
         // one, and so needs a revision that was never shown. It is promised at once, for a restart before any write.
         let start = reserved.max(memory.revision()) + 1;
@@ -216,26 +167,14 @@ impl Log {
         })
     }
 
-    fn mark(&self, mark: &str) -> Result<u64, Error> {
-        let value: i64 = self
-            .connection
-            .query_row("SELECT value FROM mark WHERE name = ?1", [mark], |row| row.get(0))
-            .map_err(|source| Error::Database {
-                file: self.name.clone(),
-                source,
-            })?;
-        Ok(value.unsigned_abs())
-    }
-
     /// Makes `rows` durable, and the revision mark if it moves, in one transaction: all or nothing.
     pub(super) fn append(&mut self, rows: &[Row<'_>], reserve: Option<u64>) -> Result<(), Error> {
         self.transaction(|transaction| {
             let mut insert = transaction.prepare_cached("INSERT INTO log VALUES (?1, ?2, ?3, ?4)")?;
             for row in rows {
-                let op = if row.kind == EventKind::Deleted {
-                    DELETE
-                } else {
-                    PUT
+                let op = match row.kind {
+                    EventKind::Deleted => entry::DELETE,
+                    EventKind::Added | EventKind::Modified => entry::PUT,
                 };
                 insert.execute(params![signed(row.revision), row.key.encode(), op, row.value])?;
             }
@@ -243,7 +182,9 @@ impl Log {
                 Some(mark) => set_mark(transaction, "reserved", mark),
                 None => Ok(()),
             }
-        })
+        })?;
+        self.rows += rows.len() as u64;
+        Ok(())
     }
 
     /// Removes superseded rows. The floor goes up with them, so that a restart does not take the gaps for history.
@@ -254,7 +195,14 @@ impl Log {
                 delete.execute([signed(*revision)])?;
             }
             set_mark(transaction, "floor", floor)
-        })
+        })?;
+        self.rows -= rows.len() as u64;
+        Ok(())
+    }
+
+    /// Rows in the file, superseded ones that still wait for their removal among them.
+    pub(super) fn rows(&self) -> u64 {
+        self.rows
     }
 
     /// Makes the file as full as a disk may be.
@@ -275,34 +223,23 @@ impl Log {
             body(&transaction)?;
             transaction.commit()
         };
-        attempt(&mut self.connection).map_err(|source| match source.sqlite_error_code() {
-            Some(ErrorCode::DiskFull) => Error::DiskFull {
-                file: self.name.clone(),
-            },
-            _ => Error::Database {
-                file: self.name.clone(),
-                source,
-            },
-        })
+        attempt(&mut self.connection).map_err(|source| classify(&self.name, source))
     }
 }
 
-fn set_mark(transaction: &rusqlite::Transaction<'_>, name: &str, value: u64) -> rusqlite::Result<()> {
-    let mut update = transaction.prepare_cached("UPDATE mark SET value = ?2 WHERE name = ?1")?;
-    update.execute(params![name, signed(value)]).map(|_| ())
+/// Upgrades the file at `path`; says so in the log.
+fn upgrade(connection: &mut Connection, path: &Path, from: i64) -> Result<(), Error> {
+    let copy = format::upgrade(connection, path, from)?;
+    tracing::info!(
+        file = %path.display(), from, to = format::VERSION, copy = %copy.display(),
+        "the state file has been upgraded; a copy of what it was is kept"
+    );
+    Ok(())
 }
 
-/// SQLite's integers are signed; a counter that starts at 1 does not reach the sign in any lifetime.
-fn signed(revision: u64) -> i64 {
-    i64::try_from(revision).unwrap_or(i64::MAX)
-}
-
-fn classify(name: &str, source: rusqlite::Error) -> Error {
-    let file = name.to_owned();
-    match source.sqlite_error_code() {
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Error::Locked { file },
-        Some(ErrorCode::NotADatabase) => Error::NotAStore { file },
-        Some(ErrorCode::DiskFull) => Error::DiskFull { file },
-        _ => Error::Database { file, source },
-    }
+/// A commit is done when it is flushed. Readers do not wait for it, nor it for them.
+fn configure(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "journal_size_limit", WAL_BYTES)
 }

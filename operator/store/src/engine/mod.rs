@@ -6,6 +6,11 @@
 //!
 //! Every change gets a revision from one counter ([`revision`]) that never goes back, not even across restarts.
 
+mod backup;
+mod check;
+mod entry;
+mod format;
+mod lock;
 mod log;
 mod memory;
 mod revision;
@@ -20,6 +25,8 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
+pub use self::backup::{Restored, backup, restore};
+pub use self::check::{Finding, Report, check};
 use self::log::Log;
 pub(crate) use self::memory::{Expired, Memory};
 pub(crate) use self::watch::Tail;
@@ -63,6 +70,12 @@ impl Key {
             namespace: namespace.to_owned(),
             name: name.to_owned(),
         })
+    }
+}
+
+impl std::fmt::Display for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.encode())
     }
 }
 

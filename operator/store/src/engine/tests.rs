@@ -382,15 +382,15 @@ async fn a_second_process_is_kept_out_and_foreign_files_are_refused() {
     engine.close().await;
 
     let file = rusqlite::Connection::open(&path).unwrap();
-    file.pragma_update(None, "user_version", 2).unwrap();
+    file.pragma_update(None, "user_version", 3).unwrap();
     drop(file);
     let refused = Engine::open(&location, LIMIT).unwrap_err();
     assert!(
         matches!(
             refused,
             Error::NewerSchema {
-                found: 2,
-                supported: 1,
+                found: 3,
+                supported: 2,
                 ..
             }
         ),

@@ -182,7 +182,13 @@ impl Writer {
             (Change::Put(value), Some(_)) => (value, EventKind::Modified),
             (Change::Delete(value), _) => (value, EventKind::Deleted),
         };
-        if is_deeper(&value, MAX_DEPTH) {
+        // What earlier versions stored deeper than that may be changed and deleted, but not nested deeper still.
+        let levels = depth(&value);
+        if levels > MAX_DEPTH
+            && previous
+                .as_ref()
+                .is_none_or(|before| depth(&before.value) < levels)
+        {
             return Err(WriteError::TooDeep);
         }
         let durable = match (kind, &previous) {
@@ -298,12 +304,11 @@ impl Writer {
     }
 }
 
-/// Whether `value` has more than `levels` of lists and maps within each other.
-fn is_deeper(value: &Value, levels: usize) -> bool {
-    let inner = |value| is_deeper(value, levels - 1);
+/// Levels of lists and maps within each other.
+pub(super) fn depth(value: &Value) -> usize {
     match value {
-        Value::Array(items) => levels == 0 || items.iter().any(inner),
-        Value::Object(fields) => levels == 0 || fields.values().any(inner),
-        _ => false,
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        Value::Object(fields) => 1 + fields.values().map(depth).max().unwrap_or(0),
+        _ => 0,
     }
 }

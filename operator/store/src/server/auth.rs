@@ -9,8 +9,8 @@ use http::header::AUTHORIZATION;
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 
-use super::private_file;
 use crate::Error;
+use crate::private_file;
 
 /// Reads the token kept at `path`, or makes one of 256 random bits and keeps it there with mode 0600.
 ///

@@ -6,8 +6,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::private_file;
 use crate::Error;
+use crate::private_file;
 
 /// What a client must know; cluster, user and context are all named `homeport`.
 #[derive(Debug)]

@@ -2,7 +2,6 @@
 
 mod auth;
 mod kubeconfig;
-mod private_file;
 mod tls;
 
 use std::convert::Infallible;

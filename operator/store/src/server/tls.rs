@@ -11,8 +11,8 @@ use rcgen::{
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use super::private_file;
 use crate::Error;
+use crate::private_file;
 
 /// What clients trust and what the server presents.
 ///

@@ -14,5 +14,6 @@ mod hostile;
 mod housekeeping;
 mod kubectl;
 mod server;
+mod store_file;
 mod support;
 mod watch;

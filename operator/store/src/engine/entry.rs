@@ -1,0 +1,160 @@
+//! A row of the log as it is read back.
+
+use serde::Deserialize as _;
+use serde_json::Value;
+
+use super::Key;
+
+/// All rows, in the order of their changes.
+pub(super) const SELECT: &str = "SELECT rev, key, op, value FROM log ORDER BY rev";
+
+/// The operations of the log.
+pub(super) const PUT: i64 = 1;
+pub(super) const DELETE: i64 = 2;
+
+/// Levels of lists and maps that can be handled at all: each is a call on the stack. Earlier versions stored what
+/// [`MAX_DEPTH`](super::MAX_DEPTH) refuses today.
+const READABLE_DEPTH: usize = 500;
+
+/// One change.
+pub(super) struct Entry {
+    pub(super) revision: u64,
+    pub(super) key: Key,
+    pub(super) deletion: bool,
+    pub(super) content: Content,
+    /// Bytes of the object as stored.
+    pub(super) size: usize,
+}
+
+/// The object of an entry.
+pub(super) enum Content {
+    Object(Value),
+    /// Nested so many levels deep that it cannot be handled.
+    TooDeep(usize),
+}
+
+/// An entry that makes no sense.
+pub(super) struct Unreadable {
+    pub(super) revision: u64,
+    pub(super) what: String,
+}
+
+/// Reads a row of [`SELECT`].
+///
+/// # Errors
+/// Outer ones are SQLite's, about the file; inner ones are about this row.
+pub(super) fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Result<Entry, Unreadable>> {
+    let revision: i64 = row.get(0)?;
+    let (key, op, value) = (row.get_ref(1)?, row.get_ref(2)?, row.get_ref(3)?);
+    let decode = || -> Result<Entry, String> {
+        let revision = u64::try_from(revision).map_err(|_| "the revision is negative".to_owned())?;
+        let key = key
+            .as_str()
+            .map_err(|error| format!("the key is no text: {error}"))?;
+        let key = Key::decode(key).ok_or_else(|| format!("the key {key:?} names no object"))?;
+        let deletion = match op.as_i64() {
+            Ok(PUT) => false,
+            Ok(DELETE) => true,
+            _ => return Err(format!("unknown operation {op:?}")),
+        };
+        let bytes = value
+            .as_blob()
+            .map_err(|error| format!("the object is no blob: {error}"))?;
+        let content = parse(bytes).map_err(|error| format!("the object is not JSON: {error}"))?;
+        let size = bytes.len();
+        Ok(Entry {
+            revision,
+            key,
+            deletion,
+            content,
+            size,
+        })
+    };
+    Ok(decode().map_err(|what| Unreadable {
+        revision: revision.unsigned_abs(),
+        what,
+    }))
+}
+
+fn parse(bytes: &[u8]) -> serde_json::Result<Content> {
+    let error = match serde_json::from_slice(bytes) {
+        Ok(object) => return Ok(Content::Object(object)),
+        Err(error) => error,
+    };
+    let depth = nesting(bytes);
+    if depth <= super::MAX_DEPTH {
+        return Err(error);
+    }
+    if depth > READABLE_DEPTH {
+        return Ok(Content::TooDeep(depth));
+    }
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    deserializer.disable_recursion_limit();
+    let object = Value::deserialize(&mut deserializer)?;
+    deserializer.end()?;
+    Ok(Content::Object(object))
+}
+
+/// Levels of lists and maps in a JSON text, without a call for each.
+fn nesting(text: &[u8]) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    let mut bytes = text.iter();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'{' | b'[' => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            b'"' => {
+                while let Some(byte) = bytes.next() {
+                    match byte {
+                        b'\\' => drop(bytes.next()),
+                        b'"' => break,
+                        _ => {}
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    deepest
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("1", 0)]
+    #[case("[]", 1)]
+    #[case(r#"{"a": [{"b": 1}], "c": {}}"#, 3)]
+    #[case(r#"{"[[[[\"[[": "\\", "b": []}"#, 2)]
+    #[case("]]]][", 1)]
+    #[case(r#"["unfinished \"#, 1)]
+    fn nesting_counts_brackets_outside_of_strings(#[case] text: &str, #[case] levels: usize) {
+        assert_eq!(nesting(text.as_bytes()), levels);
+    }
+
+    #[test]
+    fn deep_objects_are_read_up_to_what_the_stack_bears() {
+        let nested = |levels: usize| format!("{}1{}", "[".repeat(levels), "]".repeat(levels));
+        for levels in [1, 127, 128, 129, READABLE_DEPTH] {
+            let Content::Object(object) = parse(nested(levels).as_bytes()).unwrap() else {
+                panic!("{levels} levels can be read");
+            };
+            assert_eq!(object.to_string(), nested(levels));
+        }
+        for levels in [READABLE_DEPTH + 1, 1_000_000] {
+            let Content::TooDeep(found) = parse(nested(levels).as_bytes()).unwrap() else {
+                panic!("{levels} levels cannot be read");
+            };
+            assert_eq!(found, levels);
+        }
+        assert!(parse(format!("{} ]", nested(200)).as_bytes()).is_err());
+        assert!(parse("[".repeat(200).as_bytes()).is_err());
+    }
+}

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{bundle, status, up};
+use crate::commands::{bundle, status, store, up};
 
 /// Moves an application out of a cloud onto hosts that its owners control.
 #[derive(Debug, Parser)]
@@ -33,6 +33,9 @@ enum Command {
     /// Packs, unpacks, verifies and inspects bundle files (.hprt).
     #[command(subcommand)]
     Bundle(bundle::Command),
+    /// Backs up, restores and checks the state file.
+    #[command(subcommand)]
+    Store(store::Command),
 }
 
 fn main() -> ExitCode {
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         Command::Up(options) => commands::in_runtime(up::run(options)),
         Command::Status(options) => commands::in_runtime(status::run(options)),
         Command::Bundle(command) => bundle::run(command),
+        Command::Store(command) => store::run(command),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -2,10 +2,13 @@
 
 pub(crate) mod bundle;
 pub(crate) mod status;
+pub(crate) mod store;
 pub(crate) mod up;
 
+use std::fs::DirBuilder;
 use std::future::Future;
-use std::path::PathBuf;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -45,3 +48,15 @@ impl StateDir {
 
 /// The kubeconfig in the state directory.
 pub(crate) const KUBECONFIG: &str = "kubeconfig";
+
+/// The API's file in the state directory.
+const STATE_FILE: &str = "state.db";
+
+/// Makes the state directory, mode 0700, unless it is there.
+fn make_state_dir(path: &Path) -> Result<(), CommandError> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .doing(|| format!("the state directory {} could not be made", path.display()))
+}

@@ -1,8 +1,6 @@
 //! `homeport up`: the API and the controllers, in one process.
 
-use std::fs::DirBuilder;
 use std::net::SocketAddr;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use clap::Args;
@@ -37,16 +35,12 @@ pub(crate) struct Options {
 /// Runs until SIGINT or SIGTERM.
 pub(crate) async fn run(options: Options) -> Result<(), CommandError> {
     let state_dir = options.state_dir.path()?;
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(&state_dir)
-        .doing(|| format!("the state directory {} could not be made", state_dir.display()))?;
+    super::make_state_dir(&state_dir)?;
 
     let identity = ServingIdentity::load_or_create(&state_dir, &[options.listen.ip().to_string()])?;
     let token = homeport_store::load_or_create_token(&state_dir.join("token"))?;
     let store_options =
-        homeport_store::Options::file(state_dir.join("state.db")).with_root_ca(identity.ca_pem());
+        homeport_store::Options::file(state_dir.join(super::STATE_FILE)).with_root_ca(identity.ca_pem());
     let store = Store::open(store_options).await?;
     let listener = TcpListener::bind(options.listen).await.doing(|| {
         format!(

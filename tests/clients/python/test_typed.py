@@ -140,8 +140,8 @@ class Core(ClusterTest):
         patch = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "strict"}, "dota": {}}
         self.core.create_namespaced_config_map(self.namespace, {"metadata": {"name": "strict"}})
         body = self.refused(
-            400,
-            "BadRequest",
+            422,
+            "Invalid",
             self.core.patch_namespaced_config_map,
             "strict",
             self.namespace,
@@ -268,7 +268,7 @@ class Workloads(ClusterTest):
             {container.name for container in patched.spec.template.spec.containers}, {"web", "side"}
         )
         status = apps.patch_namespaced_deployment_status(
-            "web", self.namespace, {"status": {"observedGeneration": 3, "availableReplicas": 4}}
+            "web", self.namespace, {"status": {"replicas": 4, "readyReplicas": 4, "availableReplicas": 4}}
         )
         self.assertEqual(status.status.available_replicas, 4)
         self.assertEqual(apps.list_namespaced_deployment(self.namespace).items[0].metadata.name, "web")

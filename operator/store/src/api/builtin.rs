@@ -12,10 +12,9 @@ use super::kinds::{DEFINITIONS, Kind, NAMESPACES, SECRETS};
 use super::status::Failure;
 use super::write::{self, WriteOptions};
 use super::{Api, Target};
-use super::{crd, defaults};
+use super::{crd, defaults, rules};
 use crate::schema::FieldError;
 
-const CONFIG_MAPS: &str = "/configmaps";
 const RBAC: &str = "rbac.authorization.k8s.io";
 /// Marks a namespace whose contents must go before it does.
 pub(crate) const NAMESPACE_FINALIZER: &str = "kubernetes";
@@ -33,9 +32,39 @@ pub(crate) fn complete(kind: &Kind, object: &mut Value, old: Option<&Value>, now
     } else if kind.is(DEFINITIONS) {
         crd::complete(object, old, now);
     } else if !kind.custom {
-        defaults::fill(&kind.kind, object);
-        if old.is_none() && matches!(kind.kind.as_str(), "Pod" | "PersistentVolumeClaim") {
-            object["status"] = json!({"phase": "Pending"});
+        keep_allocated(kind, object, old);
+        defaults::fill(kind, object);
+    }
+}
+
+/// What was given to a service stays with it, also if an update leaves it out.
+fn keep_allocated(kind: &Kind, object: &mut Value, old: Option<&Value>) {
+    let Some(old) = old.filter(|_| kind.kind == "Service") else {
+        return;
+    };
+    if !object["spec"].is_object() || object["spec"]["type"] == "ExternalName" {
+        return;
+    }
+    for field in ["clusterIP", "clusterIPs"] {
+        if let (None, Some(given)) = (object["spec"].get(field), old["spec"].get(field)) {
+            object["spec"][field] = given.clone();
+        }
+    }
+    // A cluster address says the same as the list of them; who changes the one means the other too.
+    if old["spec"]["clusterIP"] != object["spec"]["clusterIP"]
+        && old["spec"]["clusterIPs"] == object["spec"]["clusterIPs"]
+    {
+        object["spec"]["clusterIPs"] = json!([object["spec"]["clusterIP"]]);
+    }
+    let old_ports = old["spec"]["ports"].as_array().cloned().unwrap_or_default();
+    for port in object["spec"]["ports"].as_array_mut().into_iter().flatten() {
+        let same = |known: &&Value| known["port"] == port["port"] && known["protocol"] == port["protocol"];
+        let given = old_ports
+            .iter()
+            .find(same)
+            .and_then(|known| known.get("nodePort"));
+        if let (None, Some(given)) = (port.get("nodePort"), given.cloned()) {
+            port["nodePort"] = given;
         }
     }
 }
@@ -75,48 +104,19 @@ fn complete_secret(secret: &mut Value) {
 
 /// All that is wrong with an object: what its schema says, and what no schema can.
 pub(crate) fn validate(kind: &Kind, object: &Value, old: Option<&Value>) -> Result<Vec<FieldError>, Failure> {
-    let mut errors = kind.schema()?.validate(object, old);
-    if kind.is(SECRETS) {
-        // These messages repeat the value. Those of `rules` do not.
-        errors.retain(|error| !error.path.starts_with("data"));
-    }
-    errors.extend(rules(kind, object, old));
+    let of_schema = kind.schema()?.validate(object, old);
+    let mut errors = if kind.is(DEFINITIONS) {
+        crd::validate(object, old)
+    } else if kind.custom {
+        return Ok(of_schema);
+    } else {
+        rules::check(kind, object, old)
+    };
+    // What both know is said once, and in the words of Kubernetes.
+    let is_known = |error: &FieldError| errors.iter().any(|known| known.path == error.path);
+    let rest: Vec<FieldError> = of_schema.into_iter().filter(|error| !is_known(error)).collect();
+    errors.extend(rest);
     Ok(errors)
-}
-
-fn rules(kind: &Kind, object: &Value, old: Option<&Value>) -> Vec<FieldError> {
-    if kind.is(DEFINITIONS) {
-        return crd::validate(object, old);
-    }
-    let mut errors = Vec::new();
-    let immutable =
-        |path: &str, value: &Value| FieldError::invalid(path, value.clone(), "field is immutable");
-    if kind.is(SECRETS) {
-        if old.is_some_and(|old| old["type"] != object["type"]) {
-            errors.push(immutable("type", &object["type"]));
-        }
-        for (name, value) in object["data"].as_object().into_iter().flatten() {
-            // It may be a password that somebody forgot to encode.
-            if value.as_str().is_none_or(|text| STANDARD.decode(text).is_err()) {
-                let path = format!("data[{name}]");
-                errors.push(FieldError::invalid(path, "<secret>", "must be encoded as base64"));
-            }
-        }
-        if !object["data"].is_null() && !object["data"].is_object() {
-            errors.push(FieldError::invalid("data", "<secret>", "must be an object"));
-        }
-    }
-    if (kind.is(SECRETS) || kind.is(CONFIG_MAPS))
-        && let Some(old) = old.filter(|old| old["immutable"] == true)
-    {
-        let why = "field is immutable when `immutable` is set";
-        for field in ["immutable", "data", "binaryData"] {
-            if old[field] != object[field] {
-                errors.push(FieldError::forbidden(field, why));
-            }
-        }
-    }
-    errors
 }
 
 /// Creates the first namespaces, and the service and the role that clients look for.
@@ -129,7 +129,7 @@ pub(crate) async fn bootstrap(api: &Api) -> Result<(), Failure> {
         "metadata": {"name": "kubernetes", "labels": labels},
         "spec": {
             "type": "ClusterIP",
-            "clusterIP": "None",
+            "clusterIP": "10.96.0.1",
             "ports": [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": 443}],
         },
     });

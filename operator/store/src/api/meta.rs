@@ -116,7 +116,12 @@ pub(crate) fn set(object: &mut Value, field: &str, value: Option<Value>) {
 }
 
 /// What is wrong with names, labels, annotations, finalizers and owners.
-pub(crate) fn validate(object: &Value, namespaced: bool, strict_name: bool) -> Vec<FieldError> {
+/// `wrong_name` says so of the name.
+pub(crate) fn validate(
+    object: &Value,
+    namespaced: bool,
+    wrong_name: impl FnOnce(&str) -> Option<String>,
+) -> Vec<FieldError> {
     let mut errors = Vec::new();
     let metadata = &object["metadata"];
     let name = name(object);
@@ -125,14 +130,8 @@ pub(crate) fn validate(object: &Value, namespaced: bool, strict_name: bool) -> V
             "metadata.name",
             "name or generateName is required",
         ));
-    } else if strict_name && !is_subdomain(name) {
-        errors.push(FieldError::invalid("metadata.name", name, SUBDOMAIN_RULE));
-    } else if name.contains(['/', '%']) || matches!(name, "." | "..") {
-        errors.push(FieldError::invalid(
-            "metadata.name",
-            name,
-            "may not contain '/' or '%', nor be '.' or '..'",
-        ));
+    } else if let Some(detail) = wrong_name(name) {
+        errors.push(FieldError::invalid("metadata.name", name, detail));
     }
     if !namespaced && metadata["namespace"].is_string() {
         errors.push(FieldError::forbidden(
@@ -148,7 +147,11 @@ pub(crate) fn validate(object: &Value, namespaced: bool, strict_name: bool) -> V
                 QUALIFIED_RULE,
             ));
         }
-        if !value.as_str().is_some_and(is_label_value) {
+        let text = value.as_str().unwrap_or("");
+        if text.len() > 63 {
+            let detail = "must be no more than 63 bytes";
+            errors.push(FieldError::invalid("metadata.labels", value.clone(), detail));
+        } else if !is_label_value(text) {
             errors.push(FieldError::invalid(
                 "metadata.labels",
                 value.clone(),
@@ -179,16 +182,16 @@ pub(crate) fn validate(object: &Value, namespaced: bool, strict_name: bool) -> V
         }
     }
     let mut controllers = 0;
-    for (index, owner) in metadata["ownerReferences"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .enumerate()
-    {
-        for field in ["apiVersion", "kind", "name", "uid"] {
+    for owner in metadata["ownerReferences"].as_array().into_iter().flatten() {
+        for (field, detail) in [
+            ("apiVersion", "version must not be empty"),
+            ("kind", "must not be empty"),
+            ("name", "must not be empty"),
+            ("uid", "must not be empty"),
+        ] {
             if owner[field].as_str().unwrap_or("").is_empty() {
-                let path = format!("metadata.ownerReferences[{index}].{field}");
-                errors.push(FieldError::required(path, "must not be empty"));
+                let path = format!("metadata.ownerReferences.{field}");
+                errors.push(FieldError::invalid(path, "", detail));
             }
         }
         controllers += usize::from(owner["controller"] == true);
@@ -202,6 +205,14 @@ pub(crate) fn validate(object: &Value, namespaced: bool, strict_name: bool) -> V
         ));
     }
     errors
+}
+
+/// What is wrong with a name that must be an RFC 1123 subdomain.
+pub(crate) fn wrong_subdomain(name: &str) -> Option<String> {
+    if name.len() > 253 {
+        return Some("must be no more than 253 characters".to_owned());
+    }
+    (!is_subdomain(name)).then(|| SUBDOMAIN_RULE.to_owned())
 }
 
 /// RFC 1123 subdomain.
@@ -258,9 +269,9 @@ mod tests {
     #[case(json!({"name": "a", "labels": {"x": "-"}}), &["metadata.labels"])]
     #[case(json!({"name": "a", "finalizers": ["x.io/ok", "no no"]}), &["metadata.finalizers[1]"])]
     #[case(json!({"name": "a", "ownerReferences": [{"apiVersion": "v1", "kind": "A", "name": "x"}]}),
-        &["metadata.ownerReferences[0].uid"])]
+        &["metadata.ownerReferences.uid"])]
     fn validates(#[case] metadata: Value, #[case] paths: &[&str]) {
-        let errors = validate(&json!({"metadata": metadata}), true, true);
+        let errors = validate(&json!({"metadata": metadata}), true, wrong_subdomain);
         assert_eq!(
             errors.iter().map(|error| error.path.as_str()).collect::<Vec<_>>(),
             paths

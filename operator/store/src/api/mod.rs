@@ -21,6 +21,7 @@ mod read;
 mod registry;
 mod review;
 mod route;
+mod rules;
 mod scale;
 mod selector;
 mod status;

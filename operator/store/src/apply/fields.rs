@@ -148,16 +148,16 @@ impl FieldSet {
     /// Every member, as conflicts name it.
     pub(super) fn paths(&self) -> Vec<String> {
         let mut paths = Vec::new();
-        self.collect(String::new(), &mut paths);
+        self.collect("", &mut paths);
         paths
     }
 
-    fn collect(&self, path: String, paths: &mut Vec<String>) {
-        if self.member && !path.is_empty() {
-            paths.push(path.clone());
-        }
+    /// At each level first what is a member there, as structured-merge-diff lists them.
+    fn collect(&self, path: &str, paths: &mut Vec<String>) {
+        let members = self.children.iter().filter(|(_, below)| below.member);
+        paths.extend(members.map(|(step, _)| format!("{path}{step}")));
         for (step, below) in &self.children {
-            below.collect(format!("{path}{step}"), paths);
+            below.collect(&format!("{path}{step}"), paths);
         }
     }
 

@@ -42,6 +42,16 @@ pub(crate) enum ApplyError {
     /// The applied object cannot be one: 400.
     #[error("{0}")]
     Invalid(String),
+    /// The applied object does not fit its schema: what does not.
+    #[error("{}", misfits(.0))]
+    Untyped(Vec<String>),
+}
+
+fn misfits(problems: &[String]) -> String {
+    match problems {
+        [only] => only.clone(),
+        many => format!("errors:\n  {}", many.join("\n  ")),
+    }
 }
 
 fn conflict_message(conflicts: &[Conflict]) -> String {
@@ -259,11 +269,13 @@ fn acceptable(node: Option<&Node>, applied: &Value, subresource: &str) -> Result
             counted
         }
     };
-    match typed::duplicate(node, &counted) {
-        Some(path) => Err(ApplyError::Invalid(format!(
-            "{path}: duplicate entries for the same key"
-        ))),
-        None => Ok(counted),
+    let mut problems = Vec::new();
+    if let Some(node) = node {
+        typed::problems(node, &counted, "", &mut problems);
+    }
+    match problems.is_empty() {
+        true => Ok(counted),
+        false => Err(ApplyError::Untyped(problems)),
     }
 }
 

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value};
 
 use super::fields::{FieldSet, Step};
-use crate::schema::{ListType, Node};
+use crate::schema::{ListType, Node, Type};
 
 /// How a value is owned.
 #[derive(Clone, Copy, PartialEq)]
@@ -57,28 +57,69 @@ fn steps(node: Option<&Node>, items: &[Value]) -> Vec<Step> {
         .collect()
 }
 
-/// The first list in which an item occurs twice, with the item: such an object cannot be applied.
-pub(super) fn duplicate(node: Option<&Node>, value: &Value) -> Option<String> {
-    match (shape(node, value), value) {
-        (Shape::Object, Value::Object(fields)) => fields.iter().find_map(|(name, field)| {
-            duplicate(child(node, name), field).map(|below| format!(".{name}{below}"))
-        }),
-        (Shape::List, Value::Array(items)) => {
-            let mut seen = BTreeSet::new();
-            let items_node = node.and_then(|node| node.items.as_deref());
-            steps(node, items)
-                .into_iter()
-                .zip(items)
-                .find_map(|(step, item)| {
-                    let text = step.to_string();
-                    if !seen.insert(step) {
-                        return Some(text);
-                    }
-                    duplicate(items_node, item).map(|below| format!("{text}{below}"))
-                })
-        }
-        _ => None,
+/// Why an object cannot be applied: fields that no schema declares, values of other types, items that occur twice.
+pub(super) fn problems(node: &Node, value: &Value, path: &str, found: &mut Vec<String>) {
+    if value.is_null() {
+        return;
     }
+    if let Some(wrong) = mismatch(node, value) {
+        found.push(format!("{path}: {wrong}"));
+        return;
+    }
+    match value {
+        Value::Object(fields) => {
+            let mut fields: Vec<(&String, &Value)> = fields.iter().collect();
+            fields.sort_by_key(|(name, _)| *name);
+            for (name, field) in fields {
+                let at = format!("{path}.{name}");
+                match node.field(name) {
+                    Some(child) => problems(child, field, &at, found),
+                    None if node.accepts_field(name) => {}
+                    None => found.push(format!("{at}: field not declared in schema")),
+                }
+            }
+        }
+        Value::Array(items) => {
+            let steps = steps(Some(node), items);
+            for (step, item) in steps.iter().zip(items) {
+                if let Some(child) = &node.items {
+                    problems(child, item, &format!("{path}{step}"), found);
+                }
+            }
+            let mut seen = BTreeSet::new();
+            let is_atomic = node.list_type == ListType::Atomic;
+            for step in steps.iter().filter(|_| !is_atomic) {
+                if !seen.insert(step) {
+                    found.push(format!("{path}: duplicate entries for key {step}"));
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Whether a value is of another type than its schema says, in the words of structured-merge-diff.
+fn mismatch(node: &Node, value: &Value) -> Option<String> {
+    let ty = node.ty.filter(|ty| !node.int_or_string && !ty.accepts(value))?;
+    let expected = match ty {
+        Type::Object => return Some(format!("expected map, got {value}")),
+        Type::Array => return Some(format!("expected list, got {value}")),
+        Type::String => "string",
+        Type::Boolean => "boolean",
+        // What fraction a number may have is checked later.
+        Type::Integer if value.is_number() => return None,
+        Type::Integer | Type::Number => "numeric (int or float)",
+    };
+    let found = match value {
+        Value::Null => "null",
+        Value::Bool(_) => "bool",
+        Value::Number(number) if number.is_f64() => "float64",
+        Value::Number(_) => "int64",
+        Value::String(_) => "string",
+        Value::Array(_) => "[]interface {}",
+        Value::Object(_) => "map[string]interface {}",
+    };
+    Some(format!("expected {expected}, got {found}"))
 }
 
 /// The fields that an object has, as the set that its applier owns.

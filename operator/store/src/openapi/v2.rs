@@ -30,6 +30,7 @@ pub(super) fn document(types: &[&ServedType]) -> Value {
 fn downgrade(schema: &mut Value) {
     match schema {
         Value::Object(object) => {
+            unwrap_reference(object);
             // A field may have the name of a keyword; only schemas have keywords.
             let is_schema =
                 !object.contains_key("properties") || object.get("properties").is_some_and(Value::is_object);
@@ -49,5 +50,22 @@ fn downgrade(schema: &mut Value) {
         }
         Value::Array(items) => items.iter_mut().for_each(downgrade),
         _ => {}
+    }
+}
+
+/// What v3 must put into an `allOf` of its own stands beside the rest here. Texts that may be numbers are texts.
+fn unwrap_reference(object: &mut Map<String, Value>) {
+    let only = match object.get("allOf").and_then(Value::as_array).map(Vec::as_slice) {
+        Some([only]) => only.get("$ref").cloned(),
+        _ => None,
+    };
+    if let Some(reference) = only {
+        object.shift_remove("allOf");
+        object.shift_remove("default");
+        object.insert("$ref".to_owned(), reference);
+    }
+    let is_choice = object.get("oneOf").is_some_and(Value::is_array);
+    if is_choice && !object.contains_key("type") && !object.contains_key("properties") {
+        object.insert("type".to_owned(), "string".into());
     }
 }

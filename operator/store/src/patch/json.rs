@@ -1,7 +1,7 @@
 //! JSON patch, RFC 6902, with the leniency and the limits of the API server.
 
 use json_patch::{
-    Patch, PatchOperation, TestOperation,
+    AddOperation, Patch, PatchOperation, TestOperation,
     jsonptr::{Pointer, PointerBuf},
 };
 use serde_json::Value;
@@ -16,7 +16,7 @@ const MAX_COPIED: usize = 3 << 20;
 /// Applies a JSON patch. A `test` against `null` passes where there is nothing, as it does in the API server.
 pub(crate) fn json_patch(document: &Value, patch: &Value) -> Result<Value, PatchError> {
     let Patch(operations) =
-        serde_json::from_value(patch.clone()).map_err(|error| PatchError::Malformed(error.to_string()))?;
+        serde_json::from_value(patch.clone()).map_err(|error| PatchError::DoesNotApply(error.to_string()))?;
     if operations.len() > MAX_OPERATIONS {
         return Err(PatchError::TooLarge(format!(
             "The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {}",
@@ -31,12 +31,33 @@ pub(crate) fn json_patch(document: &Value, patch: &Value) -> Result<Value, Patch
         {
             continue;
         }
+        let operation = lenient(&patched, operation);
         check(&patched, &operation, &mut copied)?;
         let path = operation.path().to_owned();
         let verb = verb(&operation);
         json_patch::patch(&mut patched, &[operation]).map_err(|error| explain(verb, &path, &error.kind))?;
     }
     Ok(patched)
+}
+
+/// To replace a field that is not there is to add it, as it is in the API server.
+fn lenient(document: &Value, operation: PatchOperation) -> PatchOperation {
+    match operation {
+        PatchOperation::Replace(replace) if document.pointer(replace.path.as_str()).is_none() => {
+            let parent = replace
+                .path
+                .parent()
+                .and_then(|parent| document.pointer(parent.as_str()));
+            match parent {
+                Some(Value::Object(_)) => PatchOperation::Add(AddOperation {
+                    path: replace.path,
+                    value: replace.value,
+                }),
+                _ => PatchOperation::Replace(replace),
+            }
+        }
+        other => other,
+    }
 }
 
 fn passes_as_absent(document: &Value, test: &TestOperation) -> bool {
@@ -105,6 +126,7 @@ mod tests {
     #[rstest]
     #[case(json!({"a": 1}), json!([{"op": "replace", "path": "/a", "value": 2}]), json!({"a": 2}))]
     #[case(json!({"a": [1]}), json!([{"op": "add", "path": "/a/-", "value": 2}]), json!({"a": [1, 2]}))]
+    #[case(json!({"a": {}}), json!([{"op": "replace", "path": "/a/b", "value": 2}]), json!({"a": {"b": 2}}))]
     #[case(json!({"a~b/c": 1}), json!([{"op": "remove", "path": "/a~0b~1c"}]), json!({}))]
     #[case(json!({"a": 1}), json!([{"op": "move", "from": "/a", "path": "/b"}]), json!({"b": 1}))]
     // What kube's finalizer helper sends first.
@@ -135,14 +157,12 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_patch() {
-        assert!(matches!(
-            json_patch(&json!({}), &json!({"a": 1})),
-            Err(PatchError::Malformed(_))
-        ));
-        assert!(matches!(
-            json_patch(&json!({}), &json!([{"op": "eat"}])),
-            Err(PatchError::Malformed(_))
-        ));
+        for patch in [json!({"a": 1}), json!([{"op": "eat"}])] {
+            assert!(matches!(
+                json_patch(&json!({}), &patch),
+                Err(PatchError::DoesNotApply(_))
+            ));
+        }
     }
 
     /// Each copy doubles the document: thirty of them would fill a gigabyte and nest without end.

@@ -16,8 +16,11 @@ const MAX_DEPTH: usize = 128;
 #[derive(Debug, thiserror::Error, PartialEq)]
 pub(crate) enum PatchError {
     /// The patch itself is not one: 400.
-    #[error("the patch is malformed: {0}")]
+    #[error("{0}")]
     Malformed(String),
+    /// An item of a list lacks the field that tells it from the others; what kube-apiserver takes for its own fault.
+    #[error("{0}")]
+    NoMergeKey(String),
     /// The patch asks for too much: 413.
     #[error("{0}")]
     TooLarge(String),
@@ -49,6 +52,27 @@ fn merge(target: &mut Value, patch: &Value) {
         } else {
             merge(fields.entry(name.as_str()).or_insert(Value::Null), change);
         }
+    }
+}
+
+/// A value as Go prints it: `map[image:nginx:2]`.
+fn go_text(value: &Value) -> String {
+    match value {
+        Value::Object(fields) => {
+            let mut entries: Vec<String> = fields
+                .iter()
+                .map(|(name, value)| format!("{name}:{}", go_text(value)))
+                .collect();
+            entries.sort();
+            format!("map[{}]", entries.join(" "))
+        }
+        Value::Array(items) => {
+            let items: Vec<String> = items.iter().map(go_text).collect();
+            format!("[{}]", items.join(" "))
+        }
+        Value::String(text) => text.clone(),
+        Value::Null => "<nil>".to_owned(),
+        other => other.to_string(),
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::{PatchError, check_depth};
+use super::{PatchError, check_depth, go_text};
 use crate::schema::{Node, Structural};
 
 const PATCH: &str = "$patch";
@@ -50,6 +50,10 @@ fn object(
     }
     if let Some(kept) = changes.get(RETAIN_KEYS) {
         let kept = list(kept, RETAIN_KEYS)?;
+        let is_kept = |name: &String| is_directive(name) || kept.iter().any(|key| key == name);
+        if !changes.keys().all(is_kept) {
+            return Err(malformed("invalid patch format of retainKeys".to_owned()));
+        }
         fields.retain(|name, _| kept.iter().any(|key| key == name));
     }
     let mut orders = BTreeMap::new();
@@ -142,8 +146,9 @@ fn items(
             if directive(change) == Some("replace") && fields.len() == 1 {
                 continue;
             }
-            return Err(malformed(format!(
-                "an item of {name} does not contain declared merge key: {key}"
+            return Err(PatchError::NoMergeKey(format!(
+                "map: {} does not contain declared merge key: {key}",
+                go_text(change)
             )));
         };
         let position = merged.iter().position(|item| item.get(key) == Some(identity));

@@ -11,7 +11,7 @@ use super::{
     cel,
     error::{FieldError, FieldErrorKind, join},
     format::Format,
-    node::{Additional, Checks, ListType, Node, Type},
+    node::{Additional, Checks, GoType, ListType, Node, Type},
     pattern, validate,
 };
 
@@ -84,16 +84,23 @@ impl<'a> Compiler<'a> {
             return Arc::new(Node::open());
         }
         self.resolving.push(name);
-        let node = Arc::new(self.node(schema, "", Level::Field, depth));
+        let mut node = match go_type(name, schema) {
+            GoType::Open => Node::open(),
+            GoType::Struct => self.node(schema, "", Level::Field, depth),
+            _ => Node::default(),
+        };
+        node.go = go_type(name, schema);
+        node.int_or_string = node.go == GoType::IntOrString;
+        node.definition = Some(go_name(name));
         self.resolving.pop();
+        let node = Arc::new(node);
         self.resolved.insert(name, Arc::clone(&node));
         node
     }
 
     /// A child schema, through a reference if it is one.
     fn child(&mut self, schema: &'a Value, path: &str, level: Level, depth: usize) -> Arc<Node> {
-        let target = schema.get("$ref").and_then(Value::as_str);
-        if let (Some(target), Some(definitions)) = (target, self.definitions) {
+        if let (Some(target), Some(definitions)) = (reference(schema), self.definitions) {
             let name = target.rsplit('/').next().unwrap_or(target);
             let Some((name, definition)) = definitions.get_key_value(name) else {
                 return Arc::new(Node::open());
@@ -141,6 +148,13 @@ impl<'a> Compiler<'a> {
         }
         node.additional = self.additional(object, path, level, depth);
         node.checks = self.checks(object, path);
+        if !self.is_custom() {
+            // kube-apiserver fills these in before it looks; what must not be empty is checked by rules of its own.
+            node.written = std::mem::take(&mut node.checks.required);
+            if node.checks.format == Some(Format::Byte) {
+                node.go = GoType::Bytes;
+            }
+        }
         if self.is_custom() {
             self.junctor_rules(object, path);
             self.structural_rules(object, &node, path, level);
@@ -686,6 +700,9 @@ fn with_site_keywords(node: Arc<Node>, site: &Value) -> Arc<Node> {
         embedded: node.embedded,
         atomic_map: atomic || node.atomic_map,
         default: default.cloned(),
+        go: node.go,
+        definition: node.definition.clone(),
+        written: node.written.clone(),
         properties: node.properties.clone(),
         additional: match &node.additional {
             Additional::None => Additional::None,
@@ -698,6 +715,34 @@ fn with_site_keywords(node: Arc<Node>, site: &Value) -> Arc<Node> {
         },
         ..Node::default()
     })
+}
+
+/// The reference of a schema: itself one, or in the `allOf` that OpenAPI v3 demands where something stands beside it.
+fn reference(schema: &Value) -> Option<&str> {
+    let direct = schema.get("$ref").and_then(Value::as_str);
+    direct.or_else(|| match array_of(schema, "allOf") {
+        [only] => only.get("$ref").and_then(Value::as_str),
+        _ => None,
+    })
+}
+
+/// How values of a definition are read.
+fn go_type(name: &str, schema: &Value) -> GoType {
+    match name.rsplit('.').next() {
+        Some("IntOrString") => GoType::IntOrString,
+        Some("Quantity") => GoType::Quantity,
+        Some("Time") => GoType::Time,
+        Some("MicroTime") => GoType::MicroTime,
+        _ if schema.get("properties").is_none() => GoType::Open,
+        _ => GoType::Struct,
+    }
+}
+
+/// `v1.Container` for `io.k8s.api.core.v1.Container`.
+fn go_name(name: &str) -> String {
+    let mut parts = name.rsplit('.');
+    let (name, package) = (parts.next().unwrap_or(name), parts.next().unwrap_or(""));
+    format!("{package}.{name}")
 }
 
 fn is_int_or_string(branches: &[Value]) -> bool {

@@ -23,6 +23,8 @@ pub(crate) enum FieldErrorKind {
     Forbidden,
     /// A value that must be unique occurs twice.
     Duplicate,
+    /// What the value names is not there.
+    NotFound,
 }
 
 impl FieldErrorKind {
@@ -37,6 +39,7 @@ impl FieldErrorKind {
             Self::TooMany => "FieldValueTooMany",
             Self::Forbidden => "FieldValueForbidden",
             Self::Duplicate => "FieldValueDuplicate",
+            Self::NotFound => "FieldValueNotFound",
         }
     }
 
@@ -49,6 +52,7 @@ impl FieldErrorKind {
             Self::TooMany => "Too many",
             Self::Forbidden => "Forbidden",
             Self::Duplicate => "Duplicate value",
+            Self::NotFound => "Not found",
         }
     }
 
@@ -165,7 +169,7 @@ pub(crate) fn quote(text: &str) -> String {
 
 fn printed(value: &Value) -> String {
     match value {
-        Value::Null => "\"null\"".to_owned(),
+        Value::Null => "null".to_owned(),
         Value::String(text) => quote(text),
         other => other.to_string(),
     }
@@ -187,7 +191,7 @@ mod tests {
     )]
     #[case(
         FieldError::invalid("<nil>", Value::Null, "no"),
-        "<nil>: Invalid value: \"null\": no"
+        "<nil>: Invalid value: null: no"
     )]
     #[case(FieldError::invalid("n", json!(3), "no"), "n: Invalid value: 3: no")]
     #[case(

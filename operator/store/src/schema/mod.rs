@@ -9,6 +9,7 @@
 mod builtin;
 mod cel;
 mod compile;
+mod decode;
 mod defaults;
 mod error;
 mod format;
@@ -24,8 +25,7 @@ use serde_json::Value;
 pub(crate) use builtin::builtin;
 pub(crate) use builtin::{builtin_definitions, meta_definitions, object_meta, object_meta_definitions};
 pub(crate) use error::{FieldError, FieldErrorKind};
-use node::Type;
-pub(crate) use node::{ListType, Node};
+pub(crate) use node::{ListType, Node, NodeChild, Type};
 pub(crate) use validate::canonical;
 
 /// A compiled schema of a kind.
@@ -72,6 +72,14 @@ impl Structural {
     /// A schema of the server's own, whose root is already compiled.
     fn of(root: Arc<Node>) -> Self {
         Self { root }
+    }
+
+    /// Reads an object of a built-in kind as kube-apiserver's decoder does, and drops what that does not keep.
+    ///
+    /// # Errors
+    /// The decoder's words about the first value of a wrong type.
+    pub(crate) fn read(&self, object: &mut Value) -> Result<(), String> {
+        decode::read(&self.root, object)
     }
 
     /// Fills in the defaults, as far down as objects are present.

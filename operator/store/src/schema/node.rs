@@ -96,6 +96,23 @@ pub(crate) enum Additional {
     Node(Arc<Node>),
 }
 
+/// How kube-apiserver reads a value of a built-in kind, where that is not said by its JSON type.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum GoType {
+    /// As its JSON type says.
+    #[default]
+    Plain,
+    /// A structure, whose name is the node's `definition`.
+    Struct,
+    /// JSON of any shape.
+    Open,
+    Bytes,
+    IntOrString,
+    MicroTime,
+    Quantity,
+    Time,
+}
+
 /// A schema for one value.
 #[derive(Debug, Default)]
 pub(crate) struct Node {
@@ -112,6 +129,11 @@ pub(crate) struct Node {
     /// Whether a strategic merge patch merges this list (`x-kubernetes-patch-strategy: merge`).
     pub(crate) patch_merge: bool,
     pub(crate) default: Option<Value>,
+    pub(crate) go: GoType,
+    /// The Go name of a built-in structure, such as `v1.Container`.
+    pub(crate) definition: Option<String>,
+    /// Fields of a built-in structure that are written even if they are empty.
+    pub(crate) written: Vec<String>,
     pub(crate) properties: BTreeMap<String, Arc<Node>>,
     pub(crate) additional: Additional,
     pub(crate) items: Option<Arc<Node>>,
@@ -146,7 +168,27 @@ pub(crate) struct Checks {
     pub(crate) not: Option<Box<Node>>,
 }
 
+/// A step from a schema down to one within it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum NodeChild<'a> {
+    Field(&'a str),
+    Item,
+}
+
 impl Node {
+    /// The Go name of the built-in structure that this describes, such as `v1.Container`.
+    pub(crate) fn definition(&self) -> Option<&str> {
+        self.definition.as_deref()
+    }
+
+    /// The schema of a field or of the items, if the schema knows one.
+    pub(crate) fn child(&self, step: NodeChild<'_>) -> Option<&Node> {
+        match step {
+            NodeChild::Field(name) => self.field(name),
+            NodeChild::Item => self.items.as_deref(),
+        }
+    }
+
     /// A schema that accepts and keeps anything.
     pub(crate) fn open() -> Self {
         Self {
@@ -154,6 +196,12 @@ impl Node {
             nullable: true,
             ..Self::default()
         }
+    }
+
+    /// Whether a field that has no schema may be there all the same.
+    pub(crate) fn accepts_field(&self, name: &str) -> bool {
+        let of_resource = self.embedded && matches!(name, "apiVersion" | "kind" | "metadata");
+        of_resource || self.preserve_unknown || matches!(self.additional, Additional::Any)
     }
 
     /// The schema of the field `name`, if the schema knows one.

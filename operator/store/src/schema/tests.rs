@@ -476,7 +476,7 @@ fn rules_do_not_run_on_an_object_that_is_wrong_anyway() {
         messages(&schema.validate(&object(json!({"max": "x"})), None)),
         [
             "spec.max: Invalid value: \"string\": spec.max in body must be of type integer: \"string\"",
-            "<nil>: Invalid value: \"null\": some validation rules were not checked because the object was \
+            "<nil>: Invalid value: null: some validation rules were not checked because the object was \
              invalid; correct the existing errors to complete validation"
         ]
     );

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::super::kinds::{Kind, NAMESPACES, SECRETS};
 use super::super::status::Failure;
-use super::super::{Target, builtin, convert, meta};
+use super::super::{Target, builtin, convert, meta, rules};
 use super::options::{FieldValidation, WriteOptions};
 use crate::apply;
 use crate::schema::FieldError;
@@ -65,6 +65,7 @@ pub(super) fn admit_new(
 ) -> Result<(Value, Vec<String>), Failure> {
     let kind = &target.kind;
     let schema = kind.schema()?;
+    decode(kind, &mut object)?;
     let warnings = prune(kind, options, &mut object)?;
     let now = meta::now();
     for field in [
@@ -97,17 +98,12 @@ pub(super) fn admit_new(
             Timestamp::now(),
         );
     }
-    let mut errors = meta::validate(&object, kind.namespaced, strict_names(kind));
+    let mut errors = meta::validate(&object, kind.namespaced, |name| rules::wrong_name(kind, name));
     errors.extend(builtin::validate(kind, &object, None)?);
     if !errors.is_empty() {
         return Err(Failure::invalid(kind, meta::name(&object), &errors));
     }
     Ok((convert::to_stored(kind, object), warnings))
-}
-
-/// Roles and what binds them may have any name that fits into a path.
-fn strict_names(kind: &Kind) -> bool {
-    kind.group != "rbac.authorization.k8s.io"
 }
 
 pub(super) fn remove(object: &mut Value, field: &str) {
@@ -116,11 +112,53 @@ pub(super) fn remove(object: &mut Value, field: &str) {
     }
 }
 
+/// Reads an object of a built-in kind as the Go structures of kube-apiserver do.
+///
+/// # Errors
+/// 400 for a value of a wrong type.
+pub(super) fn decode(kind: &Kind, object: &mut Value) -> Result<(), Failure> {
+    if kind.custom {
+        return Ok(());
+    }
+    let why = |error: String| {
+        let (name, version) = (&kind.kind, &kind.version);
+        Failure::bad_request(format!(
+            "{name} in version {version:?} cannot be handled as a {name}: {error}"
+        ))
+    };
+    kind.schema()?.read(object).map_err(why)
+}
+
+/// As [`decode`], for what `patch` has made of an object.
+///
+/// # Errors
+/// 422 for a value of a wrong type.
+pub(super) fn decode_patched(kind: &Kind, patch: &Value, object: &mut Value) -> Result<(), Failure> {
+    if kind.custom {
+        return Ok(());
+    }
+    kind.schema()?
+        .read(object)
+        .map_err(|error| patch_misfit(kind, patch, error))
+}
+
+fn patch_misfit(kind: &Kind, patch: &Value, error: String) -> Failure {
+    // A patch of a secret has values that belong in no message.
+    let patch = if kind.is(SECRETS) {
+        "<secret>".to_owned()
+    } else {
+        patch.to_string()
+    };
+    Failure::invalid_kind("", "", "", &[FieldError::invalid("patch", patch, error)])
+}
+
 /// Drops unknown fields, and says so as the client wants it.
 pub(super) fn prune(kind: &Kind, options: &WriteOptions, object: &mut Value) -> Result<Vec<String>, Failure> {
     let strict = |error: String| {
         let (name, version) = (&kind.kind, &kind.version);
-        Failure::bad_request(format!("{name} in version {version:?} cannot be handled as a {name}: {error}"))
+        Failure::bad_request(format!(
+            "{name} in version {version:?} cannot be handled as a {name}: {error}"
+        ))
     };
     drop_unknown(kind, options, object, strict)
 }
@@ -132,12 +170,7 @@ pub(super) fn prune_patched(
     patch: &Value,
     object: &mut Value,
 ) -> Result<Vec<String>, Failure> {
-    let strict = |error: String| {
-        // A patch of a secret has values that belong in no message.
-        let patch = if kind.is(SECRETS) { "<secret>".to_owned() } else { patch.to_string() };
-        Failure::invalid_kind("", "", "", &[FieldError::invalid("patch", patch, error)])
-    };
-    drop_unknown(kind, options, object, strict)
+    drop_unknown(kind, options, object, |error| patch_misfit(kind, patch, error))
 }
 
 fn drop_unknown(
@@ -193,7 +226,8 @@ pub(super) fn admit_change(
             time,
         );
     }
-    let mut errors = meta::validate(&new, kind.namespaced, strict_names(kind));
+    // The name was let in when the object came.
+    let mut errors = meta::validate(&new, kind.namespaced, |_| None);
     errors.extend(new_finalizers(live, &new));
     errors.extend(builtin::validate(kind, &new, Some(live))?);
     if errors.is_empty() {

@@ -13,7 +13,7 @@ use serde_json::Value;
 pub(crate) use self::options::WriteOptions;
 pub(crate) use self::patch::{merge_into, patch, patch_failure};
 
-use self::admission::{Ownership, admit_change, admit_new, prune, remove};
+use self::admission::{Ownership, admit_change, admit_new, decode, prune, remove};
 use super::kinds::{DEFINITIONS, Kind, LEASES};
 use super::negotiate::{Format, object_format};
 use super::status::Failure;
@@ -56,7 +56,7 @@ pub(crate) async fn create(
     call: &Call,
 ) -> Result<Response<ResponseBody>, Failure> {
     let format = object_format(&call.headers, &call.query)?;
-    let options = WriteOptions::parse(&call.query, &call.headers)?;
+    let options = WriteOptions::parse(call)?;
     let object = body::decode(&call.headers, &call.body)?;
     let written = create_object(api, target, &options, object).await?;
     Ok(written.respond(&target.kind, format))
@@ -188,10 +188,9 @@ fn check_type(target: &Target, object: &mut Value) -> Result<(), Failure> {
             meta::set(object, "namespace", Some(namespace.as_str().into()))
         }
         Some(namespace) if found != namespace => {
-            return Err(Failure::bad_request(format!(
-                "the namespace of the provided object does not match the namespace sent on the request \
-                 ({found} and {namespace})"
-            )));
+            return Err(Failure::bad_request(
+                "the namespace of the provided object does not match the namespace sent on the request",
+            ));
         }
         _ => {}
     }
@@ -245,10 +244,11 @@ pub(crate) async fn update(
     call: &Call,
 ) -> Result<Response<ResponseBody>, Failure> {
     let format = object_format(&call.headers, &call.query)?;
-    let options = WriteOptions::parse(&call.query, &call.headers)?;
+    let options = WriteOptions::parse(call)?;
     let mut object = body::decode(&call.headers, &call.body)?;
     check_type(target, &mut object)?;
     let kind = &target.kind;
+    decode(kind, &mut object)?;
     if meta::string(&object, "resourceVersion").is_empty() && !may_replace_unseen(kind) {
         let error = FieldError::invalid("metadata.resourceVersion", 0, "must be specified for an update");
         return Err(Failure::invalid(kind, meta::name(&object), &[error]));

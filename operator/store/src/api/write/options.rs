@@ -1,10 +1,14 @@
 //! The options of a write, as queries carry them.
 
-use http::{HeaderMap, header};
+use http::{Method, header};
+use serde_json::json;
 
-use super::super::route::Query;
+use super::super::Call;
 use super::super::status::Failure;
-use crate::schema::FieldError;
+use crate::schema::{FieldError, FieldErrorKind};
+
+/// How long the name of a field manager may be, in bytes.
+const MAX_MANAGER: usize = 128;
 
 /// The options of a write, from the query.
 #[derive(Clone, Debug)]
@@ -26,22 +30,28 @@ pub(super) enum FieldValidation {
 }
 
 impl WriteOptions {
-    pub(crate) fn parse(query: &Query, headers: &HeaderMap) -> Result<Self, Failure> {
+    pub(crate) fn parse(call: &Call) -> Result<Self, Failure> {
+        let Call { query, headers, .. } = call;
+        let refuse = |error: FieldError| {
+            let options = match call.method {
+                Method::POST => "CreateOptions",
+                Method::PUT => "UpdateOptions",
+                _ => "PatchOptions",
+            };
+            Err(Failure::invalid_options(options, error))
+        };
         let dry_run = match query.get("dryRun") {
             None => false,
             Some("All") => true,
-            Some(other) => {
-                let error = FieldError::not_supported("dryRun", other, ["All"]);
-                return Err(Failure::invalid_options("WriteOptions", error));
-            }
+            Some(other) => return refuse(FieldError::not_supported("dryRun", json!([other]), ["All"])),
         };
         let validation = match query.get("fieldValidation") {
-            None | Some("Warn") => FieldValidation::Warn,
+            None | Some("Warn" | "") => FieldValidation::Warn,
             Some("Ignore") => FieldValidation::Ignore,
             Some("Strict") => FieldValidation::Strict,
             Some(other) => {
-                let error = FieldError::not_supported("fieldValidation", other, ["Ignore", "Warn", "Strict"]);
-                return Err(Failure::invalid_options("WriteOptions", error));
+                let known = ["", "Ignore", "Strict", "Warn"];
+                return refuse(FieldError::not_supported("fieldValidation", other, known));
             }
         };
         let named = query.get("fieldManager");
@@ -55,9 +65,14 @@ impl WriteOptions {
             .filter(|agent| !agent.is_empty())
             .unwrap_or("unknown");
         let manager = named.unwrap_or(agent);
-        if manager.len() > 128 {
-            let error = FieldError::invalid("fieldManager", manager, "may not be more than 128 bytes");
-            return Err(Failure::invalid_options("WriteOptions", error));
+        if manager.len() > MAX_MANAGER {
+            let detail = format!("may not be more than {MAX_MANAGER} bytes");
+            let kind = FieldErrorKind::TooLong;
+            return refuse(FieldError::new("fieldManager", kind, "", detail));
+        }
+        if let Some((at, wrong)) = manager.char_indices().find(|(_, c)| c.is_control()) {
+            let detail = format!("invalid character U+{:04X} (at position {at})", u32::from(wrong));
+            return refuse(FieldError::invalid("fieldManager", manager, detail));
         }
         Ok(WriteOptions {
             dry_run,

@@ -6,10 +6,11 @@ use http::{Response, StatusCode};
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::super::kinds::Kind;
 use super::super::negotiate::object_format;
 use super::super::status::Failure;
 use super::super::{Api, Call, ResponseBody, Target, body, meta};
-use super::admission::{Ownership, Part, prune, prune_patched, remove};
+use super::admission::{Ownership, Part, decode_patched, prune_patched, remove};
 use super::{WriteOptions, Written, check_type, create_owned, modify};
 use crate::apply::{self, ApplyError};
 use crate::patch::{self, PatchError};
@@ -21,7 +22,7 @@ pub(crate) async fn patch(
     call: &Call,
 ) -> Result<Response<ResponseBody>, Failure> {
     let format = object_format(&call.headers, &call.query)?;
-    let options = WriteOptions::parse(&call.query, &call.headers)?;
+    let options = WriteOptions::parse(call)?;
     let written = patch_object(api, target, &options, body::media_type(&call.headers), &call.body).await?;
     Ok(written.respond(&target.kind, format))
 }
@@ -48,10 +49,7 @@ async fn patch_object(
         ));
     }
     let kind = &target.kind;
-    let document = || {
-        serde_json::from_slice::<Value>(bytes)
-            .map_err(|error| Failure::bad_request(format!("error decoding patch: {error}")))
-    };
+    let document = || document(media_type, bytes);
     let (document, merge): (Value, Merge) = match media_type {
         "application/json-patch+json" => (document()?, |live, patch, _| patch::json_patch(live, patch)),
         "application/merge-patch+json" => (document()?, |live, patch, _| patch::merge_patch(live, patch)),
@@ -71,7 +69,13 @@ async fn patch_object(
     let mut warnings = Vec::new();
     let mut written = modify(api, target, options, |live| {
         let mut patched = merge(live, &document, schema).map_err(|error| patch_failure(target, error))?;
+        let uid = meta::string(&patched, "uid");
+        if !uid.is_empty() && uid != meta::string(live, "uid") {
+            let error = FieldError::invalid("metadata.uid", uid, "field is immutable");
+            return Err(Failure::invalid(kind, meta::name(live), &[error]));
+        }
         check_type(target, &mut patched)?;
+        decode_patched(kind, &document, &mut patched)?;
         warnings = prune_patched(kind, options, &document, &mut patched)?;
         Ok((patched, Ownership::Track))
     })
@@ -80,17 +84,46 @@ async fn patch_object(
     Ok(written)
 }
 
+/// The patch, which is an object, or for a JSON patch a list.
+fn document(media_type: &str, bytes: &[u8]) -> Result<Value, Failure> {
+    let refuse = |error: String| Failure::bad_request(error);
+    let document = serde_json::from_slice::<Value>(bytes)
+        .map_err(|error| refuse(format!("error decoding patch: {error}")))?;
+    let found = match &document {
+        Value::Null => return Ok(document),
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    };
+    let wrong = |of: &str| format!("json: cannot unmarshal {found} into Go value of type {of}");
+    let map = "map[string]interface {}";
+    match (media_type, found) {
+        ("application/json-patch+json", "array") => Ok(document),
+        ("application/json-patch+json", _) => Err(refuse(format!(
+            "error decoding patch: {}",
+            wrong("[]handlers.jsonPatchOp")
+        ))),
+        (_, "object") => Ok(document),
+        ("application/merge-patch+json", _) => Err(refuse(format!("error decoding patch: {}", wrong(map)))),
+        _ => Err(refuse(wrong(map))),
+    }
+}
+
 /// Why a patch was not applied to the object of `target`.
 pub(crate) fn patch_failure(target: &Target, error: PatchError) -> Failure {
     let message = error.to_string();
     match error {
         PatchError::Malformed(_) => Failure::bad_request(message),
+        PatchError::NoMergeKey(_) => Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "", message),
         PatchError::TooLarge(_) => {
             Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", message)
         }
         PatchError::DoesNotApply(_) => {
-            let name = target.name.as_deref().unwrap_or("");
-            Failure::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message).about(&target.kind, name)
+            tracing::debug!(resource = %target.kind.resource(), name = ?target.name, %message, "patch refused");
+            let message = "the server rejected our request due to an error in our request";
+            Failure::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message)
         }
     }
 }
@@ -116,7 +149,6 @@ async fn server_side_apply(
     if applied["metadata"].get("managedFields").is_some() {
         return Err(Failure::bad_request("metadata.managedFields must be nil"));
     }
-    let warnings = prune(kind, options, &mut applied)?;
     let part = Part::of(target);
     let schema = kind.schema()?;
     let version = kind.api_version();
@@ -126,12 +158,13 @@ async fn server_side_apply(
     let merge = |live: Option<&Value>| -> Result<(Value, Ownership), Failure> {
         let (manager, force, subresource) = (&options.manager, options.force, part.subresource());
         let now = Timestamp::now();
-        apply::server_side_apply(live, &applied, manager, force, schema, subresource, &version, now)
-            .map(|merged| (merged, Ownership::Settled))
-            .map_err(apply_failure)
+        let merged =
+            apply::server_side_apply(live, &applied, manager, force, schema, subresource, &version, now)
+                .map_err(|error| apply_failure(target, &applied, error))?;
+        Ok((merged, Ownership::Settled))
     };
     loop {
-        let mut written = match modify(api, target, options, |live| merge(Some(live))).await {
+        let written = match modify(api, target, options, |live| merge(Some(live))).await {
             Err(failure) if failure.code() == StatusCode::NOT_FOUND && part == Part::Main => {
                 if ["resourceVersion", "uid"]
                     .iter()
@@ -148,12 +181,11 @@ async fn server_side_apply(
             }
             modified => modified?,
         };
-        written.warnings = warnings;
         return Ok(written);
     }
 }
 
-fn apply_failure(error: ApplyError) -> Failure {
+fn apply_failure(target: &Target, applied: &Value, error: ApplyError) -> Failure {
     let message = error.to_string();
     match error {
         ApplyError::Conflicts(conflicts) => {
@@ -163,6 +195,19 @@ fn apply_failure(error: ApplyError) -> Failure {
             Failure::apply_conflict(message, causes)
         }
         ApplyError::Invalid(_) => Failure::bad_request(message),
+        ApplyError::Untyped(_) => {
+            let Kind {
+                group, version, kind, ..
+            } = &*target.kind;
+            let name = meta::name(applied);
+            let name = match &target.namespace {
+                Some(namespace) => format!("{namespace}/{name}"),
+                None => format!("/{name}"),
+            };
+            let of = format!("{name}; {group}/{version}, Kind={kind}");
+            let message = format!("failed to create typed patch object ({of}): {message}");
+            Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "", message)
+        }
     }
 }
 
@@ -173,7 +218,7 @@ pub(crate) async fn merge_into(
     call: &Call,
     document: &Value,
 ) -> Result<Arc<Value>, Failure> {
-    let options = WriteOptions::parse(&call.query, &call.headers)?;
+    let options = WriteOptions::parse(call)?;
     let change = |live: &Value| {
         let changed = patch::merge_patch(live, document).map_err(|error| patch_failure(target, error))?;
         Ok((changed, Ownership::Track))

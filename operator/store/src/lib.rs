@@ -24,6 +24,7 @@ mod api;
 mod apply;
 mod engine;
 mod error;
+mod metrics;
 mod openapi;
 mod patch;
 mod private_file;

@@ -55,7 +55,7 @@ pub(crate) fn answer(api: &Api, route: &Route, call: &Call) -> Result<Response<R
             .document(path)
             .map(document)
             .ok_or_else(Failure::no_such_path),
-        Route::Health | Route::Resource(_) => Err(Failure::no_such_path()),
+        Route::Health | Route::Metrics | Route::Resource(_) => Err(Failure::no_such_path()),
     }
 }
 
@@ -87,6 +87,7 @@ fn paths(served: &Served) -> Vec<String> {
         "/apis",
         "/healthz",
         "/livez",
+        "/metrics",
         "/openapi/v2",
         "/openapi/v3",
         "/readyz",

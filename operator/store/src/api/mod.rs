@@ -29,13 +29,16 @@ mod table;
 mod watch;
 mod write;
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use bytes::Bytes;
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full};
@@ -49,6 +52,7 @@ use self::registry::{Registry, Served};
 use self::route::{Query, ResourcePath, Route};
 use crate::Error;
 use crate::engine::{Engine, Key, WriteError};
+use crate::metrics::{self, Metrics, RequestLabels};
 
 /// The body of a response: whole, or a stream of watch events.
 pub type ResponseBody = UnsyncBoxBody<Bytes, Infallible>;
@@ -92,6 +96,7 @@ impl User {
 /// The API over one engine.
 pub(crate) struct Api {
     engine: Engine,
+    metrics: Metrics,
     registry: Registry,
     root_ca: Option<String>,
 }
@@ -123,6 +128,7 @@ impl Target {
 impl Api {
     pub(crate) fn new(engine: Engine, root_ca: Option<String>) -> Self {
         Api {
+            metrics: Metrics::new(engine.metrics()),
             engine,
             registry: Registry::new(),
             root_ca,
@@ -131,6 +137,10 @@ impl Api {
 
     pub(crate) fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     pub(crate) fn served(&self) -> Arc<Served> {
@@ -151,11 +161,14 @@ impl Api {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
+        let started = Instant::now();
         let (head, request_body) = request.into_parts();
+        let route = Route::parse(head.uri.path());
+        let query = Query::parse(head.uri.query());
+        let labels = self.labels(&route, &head, &query);
         let answer = async {
-            let route = Route::parse(head.uri.path())?;
+            let route = route?;
             let body = body::collect(request_body).await?;
-            let query = Query::parse(head.uri.query());
             let call = Call {
                 user,
                 method: head.method,
@@ -165,13 +178,86 @@ impl Api {
             };
             self.dispatch(route, call).await
         };
-        answer.await.unwrap_or_else(Failure::into_response)
+        let response = answer.await.unwrap_or_else(Failure::into_response);
+        let ends = response.extensions().get::<LongRunning>().is_none();
+        self.metrics.answered(
+            labels,
+            response.status().as_u16(),
+            ends.then(|| started.elapsed()),
+        );
+        response
+    }
+
+    /// What the metrics say of a request.
+    fn labels(&self, route: &Result<Route, Failure>, head: &Parts, query: &Query) -> RequestLabels {
+        let mut labels = RequestLabels {
+            component: "apiserver",
+            verb: match head.method {
+                Method::GET => "GET",
+                Method::HEAD => "HEAD",
+                Method::POST => "POST",
+                Method::PUT => "PUT",
+                Method::PATCH => "PATCH",
+                Method::DELETE => "DELETE",
+                _ => "other",
+            },
+            ..RequestLabels::default()
+        };
+        let Ok(Route::Resource(path)) = route else {
+            return labels;
+        };
+        let served = self.served();
+        let Some(kind) = served.find(&path.group, &path.version, &path.plural) else {
+            return labels;
+        };
+        labels.group.clone_from(&kind.group);
+        labels.version.clone_from(&kind.version);
+        labels.resource.clone_from(&kind.plural);
+        if let Some(subresource) = path.subresource.as_deref()
+            && kind.subresources().iter().any(|(name, _)| *name == subresource)
+        {
+            labels.subresource = subresource.to_owned();
+        }
+        if query.get("dryRun") == Some("All") {
+            labels.dry_run = "All";
+        }
+        labels.verb = match (labels.verb, path.name.is_some()) {
+            ("GET", _) if query.flag("watch").ok().flatten() == Some(true) => "WATCH",
+            ("GET", false) => "LIST",
+            ("DELETE", false) => "DELETECOLLECTION",
+            ("PATCH", _) if body::media_type(&head.headers) == "application/apply-patch+yaml" => "APPLY",
+            (verb, _) => verb,
+        };
+        labels.scope = match (&path.name, &path.namespace) {
+            (Some(_), _) => "resource",
+            (None, _) if labels.verb == "POST" => "resource",
+            (None, Some(_)) => "namespace",
+            (None, None) => "cluster",
+        };
+        labels
+    }
+
+    fn metrics_text(&self) -> Result<Response<ResponseBody>, Failure> {
+        let mut objects = BTreeMap::<String, u64>::new();
+        self.engine.read(|memory| {
+            for (key, _) in memory.all() {
+                *objects.entry(key.resource_name()).or_default() += 1;
+            }
+        });
+        let text = self.metrics.text(objects).map_err(Failure::internal)?;
+        let mut response = Response::new(full(text));
+        response.headers_mut().insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static(metrics::MEDIA_TYPE),
+        );
+        Ok(response)
     }
 
     async fn dispatch(self: &Arc<Self>, route: Route, call: Call) -> Result<Response<ResponseBody>, Failure> {
         match route {
             Route::Resource(path) => self.resource(path, call).await,
             _ if call.method != Method::GET && call.method != Method::HEAD => Err(Failure::no_such_method()),
+            Route::Metrics => self.metrics_text(),
             Route::Health => self.health(call.query.has("verbose")),
             route => discovery::answer(self, &route, &call),
         }

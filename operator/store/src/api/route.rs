@@ -12,6 +12,7 @@ pub(crate) enum Route {
     Version,
     /// `/healthz`, `/livez`, `/readyz`, or one check of theirs.
     Health,
+    Metrics,
     /// `/api`.
     CoreVersions,
     /// `/apis`.
@@ -55,6 +56,7 @@ impl Route {
             [] => Ok(Route::Index),
             ["version"] => Ok(Route::Version),
             ["healthz" | "livez" | "readyz", ..] => Ok(Route::Health),
+            ["metrics"] => Ok(Route::Metrics),
             ["api"] => Ok(Route::CoreVersions),
             ["apis"] => Ok(Route::Groups),
             ["apis", group] => Ok(Route::Group((*group).to_owned())),
@@ -189,6 +191,7 @@ mod tests {
     #[case("/apis/x.io", Route::Group("x.io".to_owned()))]
     #[case("/openapi/v3/apis/x.io/v1", Route::OpenApiV3("apis/x.io/v1".to_owned()))]
     #[case("/livez/ping", Route::Health)]
+    #[case("/metrics", Route::Metrics)]
     fn paths(#[case] path: &str, #[case] route: Route) {
         assert_eq!(Route::parse(path).unwrap(), route);
     }

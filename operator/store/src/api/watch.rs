@@ -16,15 +16,16 @@ use super::negotiate::{Format, object_format};
 use super::selector::Selector;
 use super::status::Failure;
 use super::{Api, Call, LongRunning, ResponseBody, Target, table};
-use crate::engine::{Event, EventKind, Stored, Tail};
+use crate::engine::{Event, EventKind, Expired, Stored, Tail};
+use crate::metrics::{Counted, WatchLabels};
 use crate::schema::FieldError;
 
 /// How often a quiet watch tells how far it has come.
 const BOOKMARK: Duration = Duration::from_secs(60);
 /// How long a watch lasts if the client does not say: from this to twice this, so that not all end at once.
 const DURATION: u64 = 30 * 60;
-/// Initial objects sent in one piece.
-const PIECE: usize = 256;
+/// Bytes of initial objects sent in one piece, about: what one watch whose client does not read holds in memory.
+const PIECE: usize = 64 << 10;
 
 pub(crate) fn watch(api: &Arc<Api>, target: &Target, call: &Call) -> Result<Response<ResponseBody>, Failure> {
     let query = &call.query;
@@ -52,13 +53,18 @@ pub(crate) fn watch(api: &Arc<Api>, target: &Target, call: &Call) -> Result<Resp
         (_, Some(version)) => Start::resume(api, &scope, version),
         (Some(false), None) => Start::at(api.engine().read(|memory| memory.revision())),
     };
+    let labels = WatchLabels {
+        group: scope.kind.group.clone(),
+        version: scope.kind.version.clone(),
+        kind: scope.kind.kind.clone(),
+    };
     let watcher = Watcher {
         encoder: Encoder {
             kind: Arc::clone(&scope.kind),
             format,
             headers: true,
         },
-        tail: api.engine().tail(start.position),
+        tail: api.engine().tail_of(&scope.kind.storage, start.position),
         scope,
         initial: start.objects.into_iter(),
         initial_end: send_initial == Some(true) && bookmarks,
@@ -67,6 +73,7 @@ pub(crate) fn watch(api: &Arc<Api>, target: &Target, call: &Call) -> Result<Resp
         deadline,
         next_bookmark: Instant::now() + BOOKMARK,
         ended: false,
+        _counted: api.metrics().watching(&labels),
     };
     let frames = stream::unfold(watcher, |mut watcher| async move {
         let bytes = watcher.next().await?;
@@ -114,35 +121,45 @@ struct Scope {
 }
 
 impl Scope {
+    /// Whether a change of an object of this kind is in the namespace that is watched.
     fn covers(&self, event: &Event) -> bool {
-        event.key.resource == self.kind.storage
-            && self
-                .namespace
-                .as_ref()
-                .is_none_or(|namespace| event.key.namespace == *namespace)
+        self.namespace
+            .as_ref()
+            .is_none_or(|namespace| event.key.namespace == *namespace)
     }
 
     /// What a change means to this watch: an object that leaves the selection is deleted as far as it can tell,
     /// and one that enters is new.
-    fn translate(&self, event: &Event) -> Option<(&'static str, Arc<Value>)> {
+    fn translate<'a>(&self, event: &'a Event) -> Option<(&'static str, Shown<'a>)> {
         let before = event
             .previous
             .as_ref()
             .filter(|previous| self.selector.matches(&previous.value));
         let after = event.kind != EventKind::Deleted && self.selector.matches(&event.object);
         match (before, after) {
-            (None, true) => Some(("ADDED", Arc::clone(&event.object))),
-            (Some(_), true) => Some(("MODIFIED", Arc::clone(&event.object))),
-            (Some(_), false) if event.kind == EventKind::Deleted => {
-                Some(("DELETED", Arc::clone(&event.object)))
-            }
+            (None, true) => Some(("ADDED", Shown::of(event))),
+            (Some(_), true) => Some(("MODIFIED", Shown::of(event))),
+            (Some(_), false) if event.kind == EventKind::Deleted => Some(("DELETED", Shown::of(event))),
             (Some(previous), false) => {
                 let mut last = Value::clone(&previous.value);
                 last["metadata"]["resourceVersion"] = event.revision.to_string().into();
-                Some(("DELETED", Arc::new(last)))
+                Some(("DELETED", Shown::Made(last)))
             }
             (None, false) => None,
         }
+    }
+}
+
+/// The object of an event.
+enum Shown<'a> {
+    /// As it is stored, and the same as JSON.
+    Stored(&'a Value, &'a [u8]),
+    Made(Value),
+}
+
+impl<'a> Shown<'a> {
+    fn of(event: &'a Event) -> Self {
+        Shown::Stored(&event.object, &event.json)
     }
 }
 
@@ -219,6 +236,7 @@ struct Watcher {
     deadline: Instant,
     next_bookmark: Instant,
     ended: bool,
+    _counted: Counted,
 }
 
 impl Watcher {
@@ -233,8 +251,14 @@ impl Watcher {
         }
         if self.initial.len() > 0 {
             let mut piece = Vec::new();
-            for object in self.initial.by_ref().take(PIECE) {
-                self.encoder.event(&mut piece, "ADDED", &object);
+            while piece.len() < PIECE
+                && let Some(object) = self.initial.next()
+            {
+                self.encoder.event(&mut piece, "ADDED", &object, None);
+            }
+            if self.initial.len() == 0 {
+                // The list's memory, which would be kept for as long as the watch lasts.
+                self.initial = Vec::new().into_iter();
             }
             return Some(piece.into());
         }
@@ -249,14 +273,9 @@ impl Watcher {
             };
             match timeout_at(wake, self.tail.next()).await {
                 Ok(Ok(Some(events))) => {
-                    let mut piece = Vec::new();
-                    for event in events.iter().filter(|event| self.scope.covers(event)) {
-                        if let Some((kind, object)) = self.scope.translate(event) {
-                            self.encoder.event(&mut piece, kind, &object);
-                        }
-                    }
+                    let piece = self.encode(&events);
                     if !piece.is_empty() {
-                        return Some(piece.into());
+                        return Some(piece);
                     }
                     // A flood of others' events must not keep this watch beyond its time.
                     if Instant::now() < wake {
@@ -268,7 +287,14 @@ impl Watcher {
                     self.ended = true;
                     return Some(error_event(&expired.into()));
                 }
-                Err(_elapsed) => {}
+                Err(_elapsed) => match self.catch_up() {
+                    Ok(piece) if piece.is_empty() => {}
+                    Ok(piece) => return Some(piece),
+                    Err(expired) => {
+                        self.ended = true;
+                        return Some(error_event(&expired.into()));
+                    }
+                },
             }
             self.ended = Instant::now() >= self.deadline;
             self.next_bookmark = Instant::now() + BOOKMARK;
@@ -279,6 +305,31 @@ impl Watcher {
                 return None;
             }
         }
+    }
+
+    /// Moves on to the present, which others' changes have brought forward without a word; what there is to tell on
+    /// the way, if there is anything.
+    fn catch_up(&mut self) -> Result<Bytes, Expired> {
+        loop {
+            let events = self.tail.take()?;
+            let piece = self.encode(&events);
+            if events.is_empty() || !piece.is_empty() {
+                return Ok(piece);
+            }
+        }
+    }
+
+    fn encode(&mut self, events: &[Arc<Event>]) -> Bytes {
+        let mut piece = Vec::new();
+        for event in events.iter().filter(|event| self.scope.covers(event)) {
+            if let Some((kind, object)) = self.scope.translate(event) {
+                match &object {
+                    Shown::Stored(value, json) => self.encoder.event(&mut piece, kind, value, Some(json)),
+                    Shown::Made(value) => self.encoder.event(&mut piece, kind, value, None),
+                }
+            }
+        }
+        piece.into()
     }
 
     fn bookmark(&self, initial_end: bool) -> Bytes {
@@ -318,10 +369,22 @@ struct Encoder {
 }
 
 impl Encoder {
-    fn event(&mut self, piece: &mut Vec<u8>, kind: &str, object: &Value) {
-        let shown = table::present(self.format, &self.kind, object, self.headers);
+    /// `json` is the object as text, where it is at hand.
+    fn event(&mut self, piece: &mut Vec<u8>, kind: &str, value: &Value, json: Option<&[u8]>) {
+        if let Some(json) = json.filter(|_| self.shows_as_stored(value)) {
+            frame(piece, kind, |piece| piece.extend_from_slice(json));
+            return;
+        }
+        let shown = table::present(self.format, &self.kind, value, self.headers);
         self.headers = false;
-        piece.extend_from_slice(&encode(kind, &shown));
+        frame(piece, kind, |piece| {
+            piece.extend_from_slice(shown.to_string().as_bytes());
+        });
+    }
+
+    /// Whether the client asked for just what is stored: thousands of watches need not write it anew each.
+    fn shows_as_stored(&self, value: &Value) -> bool {
+        matches!(self.format, Format::Whole) && value["apiVersion"] == self.kind.api_version().as_str()
     }
 }
 
@@ -330,5 +393,18 @@ fn error_event(failure: &Failure) -> Bytes {
 }
 
 fn encode(kind: &str, object: &Value) -> Bytes {
-    format!("{{\"type\":\"{kind}\",\"object\":{object}}}\n").into()
+    let mut piece = Vec::new();
+    frame(&mut piece, kind, |piece| {
+        piece.extend_from_slice(object.to_string().as_bytes());
+    });
+    piece.into()
+}
+
+/// One event: a line of JSON.
+fn frame(piece: &mut Vec<u8>, kind: &str, write_object: impl FnOnce(&mut Vec<u8>)) {
+    piece.extend_from_slice(b"{\"type\":\"");
+    piece.extend_from_slice(kind.as_bytes());
+    piece.extend_from_slice(b"\",\"object\":");
+    write_object(piece);
+    piece.extend_from_slice(b"}\n");
 }

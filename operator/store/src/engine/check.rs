@@ -154,12 +154,12 @@ impl Report {
                 let what = format!("{key} has the uid {} of {other}", object.uid);
                 self.problem(Some(object.revision), what);
             }
-            *self.objects.entry(resource_of(&key)).or_default() += 1;
+            *self.objects.entry(key.resource_name()).or_default() += 1;
         }
         Ok(())
     }
 
-    fn entry(&mut self, entry: &Entry, live: &mut Live) {
+    fn entry(&mut self, entry: &Entry<'_>, live: &mut Live) {
         let Entry { revision, key, .. } = entry;
         if *revision <= self.revision {
             let what = format!("the change of {key} is not after the one before it");
@@ -266,14 +266,6 @@ fn contradictions(key: &Key, revision: u64, object: &Value) -> Vec<String> {
         ));
     }
     found
-}
-
-fn resource_of(key: &Key) -> String {
-    match key.resource.split_once('/') {
-        Some(("", plural)) => plural.to_owned(),
-        Some((group, plural)) => format!("{plural}.{group}"),
-        None => key.resource.to_string(),
-    }
 }
 
 fn text(value: &Value) -> &str {

@@ -17,13 +17,13 @@ pub(super) const DELETE: i64 = 2;
 const READABLE_DEPTH: usize = 500;
 
 /// One change.
-pub(super) struct Entry {
+pub(super) struct Entry<'a> {
     pub(super) revision: u64,
     pub(super) key: Key,
     pub(super) deletion: bool,
     pub(super) content: Content,
-    /// Bytes of the object as stored.
-    pub(super) size: usize,
+    /// The object as stored.
+    pub(super) json: &'a [u8],
 }
 
 /// The object of an entry.
@@ -43,10 +43,10 @@ pub(super) struct Unreadable {
 ///
 /// # Errors
 /// Outer ones are SQLite's, about the file; inner ones are about this row.
-pub(super) fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Result<Entry, Unreadable>> {
+pub(super) fn read<'a>(row: &'a rusqlite::Row<'_>) -> rusqlite::Result<Result<Entry<'a>, Unreadable>> {
     let revision: i64 = row.get(0)?;
     let (key, op, value) = (row.get_ref(1)?, row.get_ref(2)?, row.get_ref(3)?);
-    let decode = || -> Result<Entry, String> {
+    let decode = || -> Result<Entry<'a>, String> {
         let revision = u64::try_from(revision).map_err(|_| "the revision is negative".to_owned())?;
         let key = key
             .as_str()
@@ -57,17 +57,16 @@ pub(super) fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Result<Entry, Un
             Ok(DELETE) => true,
             _ => return Err(format!("unknown operation {op:?}")),
         };
-        let bytes = value
+        let json = value
             .as_blob()
             .map_err(|error| format!("the object is no blob: {error}"))?;
-        let content = parse(bytes).map_err(|error| format!("the object is not JSON: {error}"))?;
-        let size = bytes.len();
+        let content = parse(json).map_err(|error| format!("the object is not JSON: {error}"))?;
         Ok(Entry {
             revision,
             key,
             deletion,
             content,
-            size,
+            json,
         })
     };
     Ok(decode().map_err(|what| Unreadable {

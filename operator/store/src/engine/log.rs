@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use rusqlite::{Connection, params};
 
 use super::entry::{self, Content, Entry};
@@ -107,7 +108,7 @@ impl Log {
                 key,
                 deletion,
                 content,
-                size,
+                json,
             } = entry::read(row)
                 .map_err(fail)?
                 .map_err(|unreadable| Error::Damaged {
@@ -137,8 +138,8 @@ impl Log {
                     kind,
                     object: value,
                     previous,
+                    json: Bytes::copy_from_slice(json),
                     durable: true,
-                    size,
                 });
             } else if deletion {
                 memory.forget(&key, revision);

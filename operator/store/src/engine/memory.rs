@@ -31,6 +31,8 @@ pub(crate) struct Memory {
     by_uid: HashMap<String, Key>,
     /// Revision of the last change of a resource.
     changed: HashMap<Arc<str>, u64>,
+    /// Revision of the last change of a resource that is no longer in the history; of those since the start.
+    dropped: HashMap<Arc<str>, u64>,
     history: VecDeque<Arc<Event>>,
     history_bytes: usize,
     /// The history is complete after this revision.
@@ -47,6 +49,7 @@ impl Memory {
             objects: BTreeMap::new(),
             by_uid: HashMap::new(),
             changed: HashMap::new(),
+            dropped: HashMap::new(),
             history: VecDeque::new(),
             history_bytes: 0,
             floor,
@@ -143,19 +146,43 @@ impl Memory {
         })
     }
 
-    /// All changes after `revision`, in order.
+    /// The changes after `revision`, of `resource` or of all, oldest first: up to `bytes` of them, and at least one
+    /// if there is any. With them, how far they reach.
     ///
     /// # Errors
-    /// [`Expired`] when some of them have been dropped.
-    pub(crate) fn events_after(&self, revision: u64) -> Result<Vec<Arc<Event>>, Expired> {
-        if revision < self.floor {
+    /// [`Expired`] when the history no longer reaches back so far.
+    pub(super) fn events_after(
+        &self,
+        revision: u64,
+        resource: Option<&str>,
+        bytes: usize,
+    ) -> Result<(Vec<Arc<Event>>, u64), Expired> {
+        // Who follows one resource misses nothing while only changes of others are forgotten.
+        let oldest = match resource {
+            Some(resource) => self.dropped.get(resource).copied().unwrap_or(0),
+            None => self.floor,
+        };
+        if revision < oldest {
             return Err(Expired {
                 asked: revision,
                 oldest: self.floor,
             });
         }
         let start = self.history.partition_point(|event| event.revision <= revision);
-        Ok(self.history.range(start..).cloned().collect())
+        let mut events = Vec::new();
+        let mut size = 0;
+        for event in self.history.range(start..) {
+            if resource.is_some_and(|resource| *event.key.resource != *resource) {
+                continue;
+            }
+            size += event.json.len();
+            if size > bytes && !events.is_empty() {
+                let reached = events.last().map_or(revision, |last: &Arc<Event>| last.revision);
+                return Ok((events, reached));
+            }
+            events.push(Arc::clone(event));
+        }
+        Ok((events, self.revision))
     }
 
     /// Applies a committed change and drops history beyond the limit.
@@ -180,14 +207,16 @@ impl Memory {
             };
             self.objects.insert(event.key.clone(), stored);
         }
-        self.history_bytes += event.size;
+        self.history_bytes += event.json.len();
         self.history.push_back(event);
         while self.history.len() > self.limit.events || self.history_bytes > self.limit.bytes {
             let Some(dropped) = self.history.pop_front() else {
                 break;
             };
-            self.history_bytes -= dropped.size;
+            self.history_bytes -= dropped.json.len();
             self.floor = dropped.revision;
+            self.dropped
+                .insert(Arc::clone(&dropped.key.resource), dropped.revision);
         }
     }
 

@@ -6,6 +6,7 @@
 //!
 //! Every change gets a revision from one counter ([`revision`]) that never goes back, not even across restarts.
 
+mod announce;
 mod backup;
 mod check;
 mod entry;
@@ -13,6 +14,7 @@ mod format;
 mod lock;
 mod log;
 mod memory;
+mod metrics;
 mod revision;
 #[cfg(test)]
 mod tests;
@@ -22,13 +24,16 @@ mod writer;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use bytes::Bytes;
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
+use self::announce::Announcer;
 pub use self::backup::{Restored, backup, restore};
 pub use self::check::{Finding, Report, check};
 use self::log::Log;
 pub(crate) use self::memory::{Expired, Memory};
+pub(crate) use self::metrics::EngineMetrics;
 pub(crate) use self::watch::Tail;
 use self::writer::{Request, Writer};
 use crate::Error;
@@ -54,6 +59,15 @@ impl Key {
             resource: Arc::clone(resource),
             namespace: namespace.to_owned(),
             name: name.to_owned(),
+        }
+    }
+
+    /// `plural` or `plural.group`, the form that people know.
+    pub(crate) fn resource_name(&self) -> String {
+        match self.resource.split_once('/') {
+            Some(("", plural)) => plural.to_owned(),
+            Some((group, plural)) => format!("{plural}.{group}"),
+            None => self.resource.to_string(),
         }
     }
 
@@ -147,9 +161,9 @@ pub(crate) struct Event {
     pub(crate) object: Arc<Value>,
     /// The object before the change, with the revision that had written it.
     pub(crate) previous: Option<Stored>,
+    /// The object as JSON: as it is in the log, and as watchers are sent it.
+    pub(crate) json: Bytes,
     durable: bool,
-    /// Length of the serialized object, by which the history is bounded.
-    size: usize,
 }
 
 /// Where the engine keeps its log.
@@ -171,7 +185,8 @@ pub(crate) struct HistoryLimit {
 pub(crate) struct Engine {
     memory: Arc<RwLock<Memory>>,
     queue: mpsc::Sender<Request>,
-    committed: tokio::sync::watch::Receiver<u64>,
+    announcer: Arc<Announcer>,
+    metrics: EngineMetrics,
     thread: Mutex<Option<std::thread::JoinHandle<()>>>,
 }
 
@@ -186,13 +201,16 @@ impl Engine {
         let revision = recovered.memory.revision();
         let memory = Arc::new(RwLock::new(recovered.memory));
         let (queue, requests) = mpsc::channel(QUEUE);
-        let (announce, committed) = tokio::sync::watch::channel(revision);
+        let announcer = Arc::new(Announcer::new(revision));
+        let metrics = EngineMetrics::new();
+        metrics.log_rows.set(log.rows());
         let writer = Writer::new(
             log,
             recovered.counter,
             recovered.dead,
             Arc::clone(&memory),
-            announce,
+            Arc::clone(&announcer),
+            metrics.clone(),
         );
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
@@ -201,7 +219,8 @@ impl Engine {
         Ok(Engine {
             memory,
             queue,
-            committed,
+            announcer,
+            metrics,
             thread: Mutex::new(Some(thread)),
         })
     }
@@ -222,9 +241,26 @@ impl Engine {
         answered.await.unwrap_or_else(|_| Err(closed()))
     }
 
-    /// Follows the changes after `revision`.
+    /// Follows all changes after `revision`.
     pub(crate) fn tail(&self, revision: u64) -> Tail {
-        Tail::new(Arc::clone(&self.memory), self.committed.clone(), revision)
+        let committed = self.announcer.subscribe(None);
+        Tail::new(Arc::clone(&self.memory), committed, None, revision)
+    }
+
+    /// Follows the changes of `resource` after `revision`.
+    pub(crate) fn tail_of(&self, resource: &Arc<str>, revision: u64) -> Tail {
+        let committed = self.announcer.subscribe(Some(resource));
+        Tail::new(
+            Arc::clone(&self.memory),
+            committed,
+            Some(Arc::clone(resource)),
+            revision,
+        )
+    }
+
+    /// What the engine measures.
+    pub(crate) fn metrics(&self) -> &EngineMetrics {
+        &self.metrics
     }
 
     /// Whether writes are accepted.

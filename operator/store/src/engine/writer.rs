@@ -1,14 +1,18 @@
 //! The one thread that changes anything.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Instant;
 
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
+use super::announce::Announcer;
 use super::log::{Log, Row};
 use super::revision::Counter;
-use super::{Change, Event, EventKind, Expect, Key, MAX_DEPTH, Memory, Stored, Write, WriteError};
+use super::{
+    Change, EngineMetrics, Event, EventKind, Expect, Key, MAX_DEPTH, Memory, Stored, Write, WriteError,
+};
 use crate::Error;
 
 /// Writes that share one transaction at most.
@@ -64,13 +68,19 @@ pub(super) struct Writer {
     counter: Counter,
     dead: Dead,
     memory: Arc<RwLock<Memory>>,
-    announce: tokio::sync::watch::Sender<u64>,
+    announcer: Arc<Announcer>,
+    metrics: EngineMetrics,
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.announcer.close();
+    }
 }
 
 /// A change that passed its check and waits for the disk.
 struct Staged {
     event: Event,
-    bytes: Vec<u8>,
     answer: Answer,
 }
 
@@ -80,14 +90,16 @@ impl Writer {
         counter: Counter,
         dead: Dead,
         memory: Arc<RwLock<Memory>>,
-        announce: tokio::sync::watch::Sender<u64>,
+        announcer: Arc<Announcer>,
+        metrics: EngineMetrics,
     ) -> Self {
         Writer {
             log,
             counter,
             dead,
             memory,
-            announce,
+            announcer,
+            metrics,
         }
     }
 
@@ -126,7 +138,7 @@ impl Writer {
         let mut ahead: HashMap<Key, Option<Stored>> = HashMap::new();
         for (write, answer) in batch {
             match self.stage(write, &mut ahead) {
-                Ok((event, bytes)) => staged.push(Staged { event, bytes, answer }),
+                Ok(event) => staged.push(Staged { event, answer }),
                 Err(error) => refused.push((answer, error)),
             }
         }
@@ -149,11 +161,7 @@ impl Writer {
         }
     }
 
-    fn stage(
-        &mut self,
-        write: Write,
-        ahead: &mut HashMap<Key, Option<Stored>>,
-    ) -> Result<(Event, Vec<u8>), WriteError> {
+    fn stage(&mut self, write: Write, ahead: &mut HashMap<Key, Option<Stored>>) -> Result<Event, WriteError> {
         let Write {
             key,
             expect,
@@ -199,7 +207,7 @@ impl Writer {
         if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
             metadata.insert("resourceVersion".to_owned(), Value::String(revision.to_string()));
         }
-        let bytes = serde_json::to_vec(&value).map_err(|error| Arc::new(Error::Unserializable(error)))?;
+        let json = serde_json::to_vec(&value).map_err(|error| Arc::new(Error::Unserializable(error)))?;
         let object = Arc::new(value);
         let next = (kind != EventKind::Deleted).then(|| Stored {
             revision,
@@ -207,19 +215,15 @@ impl Writer {
             durable,
         });
         ahead.insert(key.clone(), next);
-        let size = bytes.len();
-        Ok((
-            Event {
-                revision,
-                key,
-                kind,
-                object,
-                previous,
-                durable,
-                size,
-            },
-            bytes,
-        ))
+        Ok(Event {
+            revision,
+            key,
+            kind,
+            object,
+            previous,
+            json: json.into(),
+            durable,
+        })
     }
 
     /// Puts the durable ones of `staged` on disk. Those in memory only cost a flush once in a block of revisions.
@@ -227,10 +231,10 @@ impl Writer {
         let rows: Vec<Row<'_>> = staged
             .iter()
             // A memory-only change still has a row if it takes the place of a durable object: its deletion.
-            .filter_map(|Staged { event, bytes, .. }| {
+            .filter_map(|Staged { event, .. }| {
                 let replaces = event.previous.as_ref().is_some_and(|previous| previous.durable);
                 let (kind, value): (_, &[u8]) = match (event.durable, replaces) {
-                    (true, _) => (event.kind, bytes),
+                    (true, _) => (event.kind, &event.json),
                     (false, true) => (EventKind::Deleted, b"null"),
                     (false, false) => return None,
                 };
@@ -246,7 +250,13 @@ impl Writer {
         if rows.is_empty() && reserve.is_none() {
             return Ok(());
         }
+        let started = Instant::now();
         self.log.append(&rows, reserve)?;
+        self.metrics
+            .commit_duration
+            .observe(started.elapsed().as_secs_f64());
+        self.metrics.commit_writes.observe(staged.len() as f64);
+        self.metrics.log_rows.set(self.log.rows());
         if let Some(mark) = reserve {
             self.counter.reserved(mark);
         }
@@ -255,6 +265,7 @@ impl Writer {
 
     fn publish(&mut self, staged: Vec<Staged>) {
         let mut answers = Vec::with_capacity(staged.len());
+        let mut resources = BTreeSet::new();
         let revision = {
             let mut memory = self.memory.write().unwrap_or_else(PoisonError::into_inner);
             for Staged { event, answer, .. } in staged {
@@ -269,11 +280,12 @@ impl Writer {
                         durable,
                     },
                 ));
+                resources.insert(Arc::clone(&event.key.resource));
                 memory.apply(event);
             }
             memory.revision()
         };
-        self.announce.send_replace(revision);
+        self.announcer.announce(revision, &resources);
         for (answer, stored) in answers {
             let _ = answer.send(Ok(stored));
         }
@@ -297,7 +309,10 @@ impl Writer {
             .map(|(_, row)| *row)
             .collect();
         match self.log.compact(&rows, floor) {
-            Ok(()) => drop(self.dead.rows.drain(..rows.len())),
+            Ok(()) => {
+                self.dead.rows.drain(..rows.len());
+                self.metrics.log_rows.set(self.log.rows());
+            }
             // The rows stay; they are tried again after the next commit.
             Err(error) => tracing::warn!(%error, "could not compact the store's file"),
         }

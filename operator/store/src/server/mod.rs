@@ -1,7 +1,10 @@
 //! The API on a socket: TLS, authentication, and limits on what a client may take.
 
 mod auth;
+mod inflight;
 mod kubeconfig;
+mod stall;
+mod strangers;
 mod tls;
 
 use std::convert::Infallible;
@@ -11,7 +14,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::StreamExt as _;
 use http::{Request, Response};
-use http_body_util::{BodyExt as _, StreamBody};
+use http_body_util::{BodyExt as _, Empty, StreamBody};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -28,11 +31,17 @@ pub use self::kubeconfig::Kubeconfig;
 pub use self::tls::ServingIdentity;
 
 use self::auth::Authenticator;
+use self::inflight::Inflight;
+use self::stall::StallGuard;
+use self::strangers::{Stranger, Strangers};
 use crate::Error;
 use crate::api::{Api, Failure, LongRunning, ResponseBody, User};
+use crate::metrics::Counted;
 
-/// Connections at a time; more wait to be accepted.
-const CONNECTIONS: usize = 512;
+/// Connections at a time, if there are descriptors for so many; more wait to be accepted.
+const CONNECTIONS: u64 = 10_000;
+/// Descriptors that are left for everything else that this process does.
+const RESERVE: u64 = 256;
 /// Requests at a time on one HTTP/2 connection; kube-apiserver's limit.
 const STREAMS: u32 = 250;
 /// For the TLS handshake, and for a request's head.
@@ -42,6 +51,13 @@ const HEADERS: Duration = Duration::from_secs(15);
 const INTRODUCTION: Duration = Duration::from_secs(15);
 /// Bytes of a request's head.
 const HEAD_BYTES: usize = 64 << 10;
+/// How long a client may take nothing of what it is sent.
+const STALL: Duration = Duration::from_secs(60);
+/// Bytes of a request's body that an HTTP/2 client may send ahead of their being read, for a request and for all of a
+/// connection together, and bytes of an answer that wait to be sent.
+const STREAM_WINDOW: u32 = 256 << 10;
+const CONNECTION_WINDOW: u32 = 512 << 10;
+const SEND_BUFFER: usize = 64 << 10;
 /// How often an idle HTTP/2 peer is asked whether it is still there, and how long it may take to say so.
 const PING: Duration = Duration::from_secs(30);
 const PONG: Duration = Duration::from_secs(15);
@@ -63,9 +79,11 @@ pub(crate) async fn serve(
     let front = Arc::new(Front {
         api,
         authenticator: Authenticator::new(token),
+        inflight: Inflight::new(),
         shutdown: shutdown.clone(),
     });
-    let slots = Arc::new(Semaphore::new(CONNECTIONS));
+    let slots = Arc::new(Semaphore::new(connection_limit()));
+    let strangers = Strangers::default();
     let mut connections = JoinSet::new();
     loop {
         let accepted = async {
@@ -80,8 +98,17 @@ pub(crate) async fn serve(
         match stream {
             Ok((stream, _)) => {
                 let (acceptor, front) = (acceptor.clone(), Arc::clone(&front));
+                let (stranger, crowded) = strangers.admit();
+                if crowded {
+                    front.api.metrics().evicted.inc();
+                }
                 connections.spawn(async move {
-                    serve_connection(stream, acceptor, front).await;
+                    let _counted = Counted::new(front.api.metrics().connections.clone());
+                    let stranger = Arc::new(stranger);
+                    tokio::select! {
+                        () = serve_connection(stream, acceptor, front, Arc::clone(&stranger)) => {}
+                        () = stranger.evicted() => tracing::debug!("a connection made room for newer ones"),
+                    }
                     drop(slot);
                 });
             }
@@ -99,19 +126,42 @@ pub(crate) async fn serve(
     Ok(())
 }
 
-async fn serve_connection(stream: TcpStream, acceptor: TlsAcceptor, front: Arc<Front>) {
+/// As many connections as the process can have files open, but for a reserve. The system's soft limit, which is low
+/// for the sake of programs that cannot do with more, is raised to the hard one first.
+fn connection_limit() -> usize {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::debug!(%error, "the limit of open files stays as it is");
+    }
+    let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let connections = files.saturating_sub(RESERVE).clamp(RESERVE, CONNECTIONS);
+    tracing::debug!(files, connections, "connections are limited");
+    usize::try_from(connections).unwrap_or(usize::MAX)
+}
+
+async fn serve_connection(
+    stream: TcpStream,
+    acceptor: TlsAcceptor,
+    front: Arc<Front>,
+    stranger: Arc<Stranger>,
+) {
     // Watch events are small and must not wait for each other.
     let _ = stream.set_nodelay(true);
+    let stream = StallGuard::new(stream, STALL);
     let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await else {
         tracing::debug!("a TLS handshake failed");
         return;
     };
     let shutdown = front.shutdown.clone();
-    let introduced = CancellationToken::new();
-    let introduction = introduced.clone();
+    let caller = Arc::clone(&stranger);
     let service = service_fn(move |request| {
-        let (front, introduction) = (Arc::clone(&front), introduction.clone());
-        async move { Ok::<_, Infallible>(front.handle(request, &introduction).await) }
+        let (front, caller) = (Arc::clone(&front), Arc::clone(&caller));
+        async move { Ok::<_, Infallible>(front.handle(request, &caller).await) }
     });
     let builder = auto::Builder::new(TokioExecutor::new());
     // What was agreed on during the handshake: to find out from the first bytes is to wait for them without limit.
@@ -128,13 +178,16 @@ async fn serve_connection(stream: TcpStream, acceptor: TlsAcceptor, front: Arc<F
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_send_buf_size(SEND_BUFFER)
         .max_header_list_size(u32::try_from(HEAD_BYTES).unwrap_or(u32::MAX))
         .keep_alive_interval(PING)
         .keep_alive_timeout(PONG);
     let connection = builder.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
-    let stranger = async {
-        if tokio::time::timeout(INTRODUCTION, introduced.cancelled())
+    let silent = async {
+        if tokio::time::timeout(INTRODUCTION, stranger.introduced())
             .await
             .is_ok()
         {
@@ -143,7 +196,7 @@ async fn serve_connection(stream: TcpStream, acceptor: TlsAcceptor, front: Arc<F
     };
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        () = stranger => {
+        () = silent => {
             tracing::debug!("a connection made no authenticated request in time");
             connection.as_mut().graceful_shutdown();
             tokio::time::timeout(DRAIN, connection).await.unwrap_or(Ok(()))
@@ -162,28 +215,33 @@ async fn serve_connection(stream: TcpStream, acceptor: TlsAcceptor, front: Arc<F
 struct Front {
     api: Arc<Api>,
     authenticator: Authenticator,
+    inflight: Inflight,
     shutdown: CancellationToken,
 }
 
 impl Front {
-    /// Answers a request; one that carries the token is the `introduction` of its connection.
-    async fn handle(
-        &self,
-        request: Request<Incoming>,
-        introduction: &CancellationToken,
-    ) -> Response<ResponseBody> {
+    /// Answers a request; with one that carries the token, the `caller` is no stranger any more.
+    async fn handle(&self, request: Request<Incoming>, caller: &Stranger) -> Response<ResponseBody> {
         let path = request.uri().path();
-        let user = if self.authenticator.admits(request.headers()) {
-            introduction.cancel();
-            User::administrator()
-        } else if ANONYMOUS.contains(&path) || path.starts_with("/livez/") || path.starts_with("/readyz/") {
-            User::anonymous()
-        } else {
-            return Failure::unauthorized().into_response();
+        if !self.authenticator.admits(request.headers()) {
+            let open =
+                ANONYMOUS.contains(&path) || path.starts_with("/livez/") || path.starts_with("/readyz/");
+            return if open {
+                // What a stranger sends along is not even read.
+                let request = request.map(|_| Empty::<Bytes>::new());
+                Arc::clone(&self.api).handle(User::anonymous(), request).await
+            } else {
+                Failure::unauthorized().into_response()
+            };
+        }
+        caller.introduce();
+        let place = match self.inflight.place(request.method(), self.api.metrics()).await {
+            Ok(place) => place,
+            Err(failure) => return inflight::refuse(failure),
         };
-        let response = Arc::clone(&self.api).handle(user, request).await;
+        let response = Arc::clone(&self.api).handle(User::administrator(), request).await;
         if response.extensions().get::<LongRunning>().is_none() {
-            return response;
+            return inflight::hold(response, place);
         }
         let shutdown = self.shutdown.clone();
         response.map(|body| {

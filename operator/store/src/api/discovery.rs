@@ -4,7 +4,7 @@ use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::{Value, json};
 
 use super::kinds::{Kind, api_version};
-use super::negotiate::aggregated_discovery;
+use super::negotiate::{aggregated_discovery, openapi_v2_protobuf};
 use super::registry::{Group, Served, Version};
 use super::route::Route;
 use super::status::Failure;
@@ -48,7 +48,16 @@ pub(crate) fn answer(api: &Api, route: &Route, call: &Call) -> Result<Response<R
             let found = served.version(group, version).ok_or_else(Failure::no_such_path)?;
             Ok(respond(StatusCode::OK, &resource_list(group, found)))
         }
-        Route::OpenApiV2 => Ok(document(served.openapi.v2())),
+        Route::OpenApiV2 => Ok(match openapi_v2_protobuf(&call.headers) {
+            None => document(served.openapi.v2()),
+            Some(media_type) => {
+                let mut response = document(served.openapi.v2_protobuf());
+                if let Ok(value) = HeaderValue::from_str(media_type) {
+                    response.headers_mut().insert(header::CONTENT_TYPE, value);
+                }
+                response
+            }
+        }),
         Route::OpenApiV3Index => Ok(json_bytes(StatusCode::OK, served.openapi.index())),
         Route::OpenApiV3(path) => served
             .openapi
@@ -60,7 +69,7 @@ pub(crate) fn answer(api: &Api, route: &Route, call: &Call) -> Result<Response<R
 }
 
 fn document(document: Document) -> Response<ResponseBody> {
-    let mut response = json_bytes(StatusCode::OK, document.json);
+    let mut response = json_bytes(StatusCode::OK, document.body);
     if let Ok(tag) = HeaderValue::from_str(&format!("\"{}\"", document.hash)) {
         response.headers_mut().insert(header::ETAG, tag);
     }

@@ -4,6 +4,7 @@ use http::{HeaderMap, header};
 
 use super::route::Query;
 use super::status::Failure;
+use crate::openapi::is_v2_protobuf;
 
 /// How an object or a list is presented.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +50,12 @@ impl<'a> Media<'a> {
     fn is_json(&self) -> bool {
         matches!(self.name, "application/json" | "application/*" | "*/*")
     }
+
+    /// Whether an object may be answered in JSON. Who asks for protobuf alone gets it too: such clients are Go's, and
+    /// decode an answer as its content type says.
+    fn takes_json(&self) -> bool {
+        self.is_json() || self.name == "application/vnd.kubernetes.protobuf"
+    }
 }
 
 fn accepted(headers: &HeaderMap) -> impl Iterator<Item = Media<'_>> {
@@ -70,7 +77,7 @@ pub(crate) fn object_format(headers: &HeaderMap, query: &Query) -> Result<Format
     let mut any = false;
     for media in accepted(headers) {
         any = true;
-        if !media.is_json() {
+        if !media.takes_json() {
             continue;
         }
         let known =
@@ -115,6 +122,14 @@ pub(crate) fn aggregated_discovery(headers: &HeaderMap) -> Option<&'static str> 
     None
 }
 
+/// The media type in which the client prefers the OpenAPI v2 document to JSON, if it does.
+pub(crate) fn openapi_v2_protobuf(headers: &HeaderMap) -> Option<&str> {
+    accepted(headers)
+        .find(|media| media.is_json() || is_v2_protobuf(media.name))
+        .map(|media| media.name)
+        .filter(|name| is_v2_protobuf(name))
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -138,7 +153,11 @@ mod tests {
         "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1",
         Some(Format::Metadata)
     )]
-    #[case("application/vnd.kubernetes.protobuf", None)]
+    #[case("application/vnd.kubernetes.protobuf", Some(Format::Whole))]
+    #[case(
+        "application/vnd.kubernetes.protobuf;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json",
+        Some(Format::Metadata)
+    )]
     #[case("text/html", None)]
     fn formats(#[case] accept: &str, #[case] format: Option<Format>) {
         let mut headers = HeaderMap::new();

@@ -4,6 +4,7 @@
 //! what names it in the index is a hash of what it is made from, so that [`OpenApi::updated`] after a change
 //! of one custom resource definition remakes only the documents that the change concerns.
 
+mod gnostic;
 mod operations;
 mod v2;
 mod v3;
@@ -12,6 +13,8 @@ use std::{
     collections::BTreeMap,
     sync::{Arc, OnceLock},
 };
+
+pub(crate) use self::gnostic::is_media_type as is_v2_protobuf;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -43,10 +46,19 @@ pub(crate) struct ServedType {
 /// A document with the hash that names it.
 #[derive(Clone, Debug)]
 pub(crate) struct Document {
-    /// JSON.
-    pub(crate) json: Bytes,
+    /// JSON, or protobuf where that was asked for.
+    pub(crate) body: Bytes,
     /// Changes when the document does; good for an `ETag`.
     pub(crate) hash: String,
+}
+
+impl Document {
+    fn of(body: Bytes) -> Self {
+        Document {
+            hash: hex::encode(Sha256::digest(&body)),
+            body,
+        }
+    }
 }
 
 /// The descriptions of everything served.
@@ -55,6 +67,7 @@ pub(crate) struct OpenApi {
     versions: BTreeMap<String, Arc<GroupVersion>>,
     index: Bytes,
     v2: OnceLock<Document>,
+    v2_protobuf: OnceLock<Document>,
 }
 
 /// One group and version.
@@ -112,6 +125,7 @@ impl OpenApi {
             versions,
             index,
             v2: OnceLock::new(),
+            v2_protobuf: OnceLock::new(),
         }
     }
 
@@ -129,7 +143,7 @@ impl OpenApi {
             .document
             .get_or_init(|| Bytes::from(v3::document(&version.types).to_string()));
         Some(Document {
-            json: json.clone(),
+            body: json.clone(),
             hash: version.hash.clone(),
         })
     }
@@ -137,19 +151,20 @@ impl OpenApi {
     /// The body of `GET /openapi/v2`.
     #[must_use]
     pub(crate) fn v2(&self) -> Document {
-        let make = || {
-            let types: Vec<&ServedType> = self
-                .versions
-                .values()
-                .flat_map(|version| &version.types)
-                .collect();
-            let json = Bytes::from(v2::document(&types).to_string());
-            Document {
-                hash: hex::encode(Sha256::digest(&json)),
-                json,
-            }
-        };
+        let make = || Document::of(self.v2_document().to_string().into());
         self.v2.get_or_init(make).clone()
+    }
+
+    /// The same in gnostic's protobuf form.
+    #[must_use]
+    pub(crate) fn v2_protobuf(&self) -> Document {
+        let make = || Document::of(gnostic::encode(&self.v2_document()).into());
+        self.v2_protobuf.get_or_init(make).clone()
+    }
+
+    fn v2_document(&self) -> Value {
+        let types = self.versions.values().flat_map(|version| &version.types);
+        v2::document(&types.collect::<Vec<_>>())
     }
 }
 

@@ -47,7 +47,7 @@ fn types(field: &str) -> Vec<ServedType> {
 }
 
 fn parsed(document: &Document) -> Value {
-    serde_json::from_slice(&document.json).unwrap()
+    serde_json::from_slice(&document.body).unwrap()
 }
 
 /// Every reference of a document, which must lead somewhere.
@@ -183,4 +183,32 @@ fn a_change_remakes_only_what_it_concerns() {
         &after.versions["apis/apps/v1"]
     ));
     assert_ne!(before.v2().hash, after.v2().hash);
+}
+
+/// As `OpenAPIv2.proto` numbers the fields; tests/clients reads the whole document by client-go.
+#[test]
+fn v2_in_protobuf_has_gnostics_fields() {
+    let document = json!({
+        "swagger": "2.0",
+        "info": {"title": "T"},
+        "paths": {"/a": {"get": {"parameters": [{"in": "query", "name": "q", "type": "string"}]}}},
+        "definitions": {"d": {"type": "object", "x-e": [1]}},
+    });
+    let field = |number: u8, content: &[u8]| [&[number << 3 | 2, content.len() as u8], content].concat();
+    let query = [field(2, b"query"), field(4, b"q"), field(6, b"string")].concat();
+    let parameter = field(1, &field(2, &field(3, &query)));
+    let get = [field(8, &parameter), field(9, b"")].concat();
+    let path = [field(1, b"/a"), field(2, &field(2, &get))].concat();
+    // Fields from 16 on have keys of two bytes.
+    let ty = [vec![0xb2, 0x01], field(0, &field(1, b"object"))[1..].to_vec()].concat();
+    let extension = [field(1, b"x-e"), field(2, &field(2, b"[1]"))].concat();
+    let extension = [vec![0xfa, 0x01], field(0, &extension)[1..].to_vec()].concat();
+    let definition = [field(1, b"d"), field(2, &[ty, extension].concat())].concat();
+    let expected = [
+        field(1, b"2.0"),
+        field(2, &field(1, b"T")),
+        field(8, &field(2, &path)),
+        field(9, &field(1, &definition)),
+    ];
+    assert_eq!(gnostic::encode(&document), expected.concat());
 }

@@ -94,9 +94,7 @@ fn field(line: &'static str) -> Option<Field> {
         "intorstring" => Type::IntOrString,
         "quantity" => Type::Quantity,
         "strings" => Type::Strings,
-        other => other
-            .strip_prefix('|')
-            .map_or(Type::Message(other), Type::Either),
+        other => other.strip_prefix('|').map_or(Type::Message(other), Type::Either),
     };
     Some(Field {
         number,

@@ -80,7 +80,10 @@ async fn a_strict_patch_with_an_unknown_field_is_invalid() {
     let cause = &refused["details"]["causes"][0];
     assert_eq!(cause["field"], "patch");
     let message = cause["message"].as_str().unwrap();
-    assert!(message.ends_with("strict decoding error: unknown field \"dota\""), "{message}");
+    assert!(
+        message.ends_with("strict decoding error: unknown field \"dota\""),
+        "{message}"
+    );
 }
 
 #[tokio::test]

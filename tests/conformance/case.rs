@@ -117,6 +117,16 @@ impl Case {
         }))
     }
 
+    /// Repeats a request with a body until the answer is what is expected.
+    pub(crate) fn repeat(self, method: &'static str, path: impl Into<String>, body: Value) -> Self {
+        self.step(Action::Until(Request {
+            method,
+            path: path.into(),
+            headers: vec![("content-type", JSON.to_owned())],
+            body: Body::Json(body),
+        }))
+    }
+
     /// The whole of a watch, which must have `timeoutSeconds` in its query, as a list of events.
     pub(crate) fn watch(self, path: impl Into<String>) -> Self {
         self.step(Action::WholeWatch(Request {
@@ -158,16 +168,21 @@ impl Case {
             text("/spec/versions/0/name"),
             text("/spec/names/plural")
         );
-        self.post("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition)
-            .is(201)
-            .until(format!(
-                "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}"
-            ))
-            .with(serde_json::json!({"status": {"conditions": crate::expect::with_item(
+        self.post(
+            "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
+            definition,
+        )
+        .is(201)
+        .until(format!(
+            "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}"
+        ))
+        .with(
+            serde_json::json!({"status": {"conditions": crate::expect::with_item(
                 serde_json::json!({"type": "Established", "status": "True"})
-            )}}))
-            .until(served)
-            .is(200)
+            )}}),
+        )
+        .until(served)
+        .is(200)
     }
 
     /// A header of the last request.

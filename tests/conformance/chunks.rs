@@ -8,7 +8,8 @@ use crate::objects::labelled;
 
 fn four(name: &'static str) -> Case {
     ["a", "b", "c", "d"].into_iter().fold(case(name), |case, each| {
-        case.post("{ns}/configmaps", labelled(each, json!({"of": "four"}))).is(201)
+        case.post("{ns}/configmaps", labelled(each, json!({"of": "four"})))
+            .is(201)
     })
 }
 

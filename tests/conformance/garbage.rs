@@ -7,8 +7,7 @@ use crate::expect::{absent, any, containing, with_item};
 use crate::objects::config_map;
 
 fn dependent(name: &str, more: Value) -> Value {
-    let mut reference =
-        json!({"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": "{uid}"});
+    let mut reference = json!({"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": "{uid}"});
     if let (Some(reference), Some(more)) = (reference.as_object_mut(), more.as_object()) {
         reference.extend(more.clone());
     }

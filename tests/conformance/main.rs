@@ -14,16 +14,27 @@ mod run;
 mod apply;
 mod chunks;
 mod create;
+mod custom_objects;
+mod definitions;
 mod deletion;
+mod discovery;
 mod dry_run;
+mod events;
 mod field_validation;
 mod garbage;
 mod managed_fields;
+mod names;
 mod namespaces;
 mod patches;
 mod resource_versions;
+mod reviews;
+mod rules;
+mod secrets;
 mod selectors;
+mod subresources;
+mod tables;
 mod updates;
+mod versions;
 mod watch;
 
 use std::path::Path;
@@ -38,16 +49,27 @@ fn behaviours() -> Vec<(&'static str, Vec<Case>)> {
         ("apply", apply::cases()),
         ("chunks", chunks::cases()),
         ("create", create::cases()),
+        ("custom objects", custom_objects::cases()),
+        ("definitions", definitions::cases()),
         ("deletion", deletion::cases()),
+        ("discovery", discovery::cases()),
         ("dry run", dry_run::cases()),
+        ("events", events::cases()),
         ("field validation", field_validation::cases()),
         ("garbage", garbage::cases()),
         ("managed fields", managed_fields::cases()),
+        ("names", names::cases()),
         ("namespaces", namespaces::cases()),
         ("patches", patches::cases()),
         ("resource versions", resource_versions::cases()),
+        ("reviews", reviews::cases()),
+        ("rules", rules::cases()),
+        ("secrets", secrets::cases()),
         ("selectors", selectors::cases()),
+        ("subresources", subresources::cases()),
+        ("tables", tables::cases()),
         ("updates", updates::cases()),
+        ("versions", versions::cases()),
         ("watch", watch::cases()),
     ]
 }

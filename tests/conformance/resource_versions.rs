@@ -10,9 +10,8 @@ use crate::objects::config_map;
 const FUTURE: &str = "9000000000000";
 
 pub(crate) fn cases() -> Vec<Case> {
-    let invalid = |field: &str, message: &str| {
-        format!("ListOptions.meta.k8s.io \"\" is invalid: {field}: {message}")
-    };
+    let invalid =
+        |field: &str, message: &str| format!("ListOptions.meta.k8s.io \"\" is invalid: {field}: {message}");
     let mut cases = vec![
         case("a list has a version, and its items theirs")
             .post("{ns}/configmaps", config_map("a", json!({"k": "1"})))
@@ -112,11 +111,11 @@ pub(crate) fn cases() -> Vec<Case> {
             "Forbidden: sendInitialEvents is forbidden for list",
         ),
     ] {
-        cases.push(
-            case(name)
-                .get(format!("{{ns}}/configmaps?{query}"))
-                .refused(422, "Invalid", invalid(field, message)),
-        );
+        cases.push(case(name).get(format!("{{ns}}/configmaps?{query}")).refused(
+            422,
+            "Invalid",
+            invalid(field, message),
+        ));
     }
     cases.push(
         case("a version that is no number is refused")

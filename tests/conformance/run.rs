@@ -75,10 +75,7 @@ impl Server {
         let failures: Vec<String> = futures::stream::iter(cases)
             .map(async |(behaviour, case)| {
                 let failure = self.run(&case).await.err()?;
-                Some(format!(
-                    "{} · {behaviour}: {}\n{failure}\n",
-                    self.name, case.name
-                ))
+                Some(format!("{} · {behaviour}: {}\n{failure}\n", self.name, case.name))
             })
             .buffer_unordered(PARALLEL)
             .filter_map(std::future::ready)
@@ -138,10 +135,7 @@ impl<'a> Run<'a> {
             .await?;
         match answer.status {
             201 => Ok(run),
-            _ => Err(format!(
-                "  no namespace could be made for it: {}",
-                answer.body
-            )),
+            _ => Err(format!("  no namespace could be made for it: {}", answer.body)),
         }
     }
 
@@ -161,7 +155,10 @@ impl<'a> Run<'a> {
                 }
                 let events = Value::from(events);
                 let parts = step.parts.iter().map(|part| self.fill(part));
-                report(parts.flat_map(|part| differences(&part, &events)).collect(), &events)?;
+                report(
+                    parts.flat_map(|part| differences(&part, &events)).collect(),
+                    &events,
+                )?;
                 self.keep(step, &events)
             }
             Action::Open(name, request) => {
@@ -225,9 +222,7 @@ impl<'a> Run<'a> {
             let value = body
                 .pointer(pointer)
                 .ok_or_else(|| format!("  nothing at {pointer} to keep in {body}"))?;
-            let text = value
-                .as_str()
-                .map_or_else(|| value.to_string(), str::to_owned);
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             self.names.insert((*name).to_owned(), text);
         }
         Ok(())
@@ -242,8 +237,7 @@ impl<'a> Run<'a> {
             .await
             .map_err(|error| format!("  the answer broke off: {error}"))?
             .to_bytes();
-        let body =
-            serde_json::from_slice(&bytes).unwrap_or_else(|_| json!(String::from_utf8_lossy(&bytes)));
+        let body = serde_json::from_slice(&bytes).unwrap_or_else(|_| json!(String::from_utf8_lossy(&bytes)));
         Ok(Answer {
             status: head.status.as_u16(),
             headers: head.headers,
@@ -295,9 +289,8 @@ impl<'a> Run<'a> {
     }
 
     fn fill_text(&self, text: &str) -> String {
-        let filled = |text: String, (name, value): (&String, &String)| {
-            text.replace(&format!("{{{name}}}"), value)
-        };
+        let filled =
+            |text: String, (name, value): (&String, &String)| text.replace(&format!("{{{name}}}"), value);
         self.names.iter().fold(text.to_owned(), filled)
     }
 

@@ -7,7 +7,8 @@ use crate::expect::{any, containing, other_than};
 use crate::objects::{WIDGETS, config_map, widget, widgets};
 
 /// What a write from an older state is told.
-const OLD: &str = "the object has been modified; please apply your changes to the latest version and try again";
+const OLD: &str =
+    "the object has been modified; please apply your changes to the latest version and try again";
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![

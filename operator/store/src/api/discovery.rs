@@ -9,7 +9,7 @@ use super::registry::{Group, Served, Version};
 use super::route::Route;
 use super::status::Failure;
 use super::{Api, Call, ResponseBody, json as respond, json_bytes};
-use crate::openapi::Document;
+use crate::openapi::{Document, V2_PROTOBUF};
 
 /// The Kubernetes release whose API this is a part of.
 const MINOR: &str = "36";
@@ -48,16 +48,13 @@ pub(crate) fn answer(api: &Api, route: &Route, call: &Call) -> Result<Response<R
             let found = served.version(group, version).ok_or_else(Failure::no_such_path)?;
             Ok(respond(StatusCode::OK, &resource_list(group, found)))
         }
-        Route::OpenApiV2 => Ok(match openapi_v2_protobuf(&call.headers) {
-            None => document(served.openapi.v2()),
-            Some(media_type) => {
-                let mut response = document(served.openapi.v2_protobuf());
-                if let Ok(value) = HeaderValue::from_str(media_type) {
-                    response.headers_mut().insert(header::CONTENT_TYPE, value);
-                }
-                response
-            }
-        }),
+        Route::OpenApiV2 if openapi_v2_protobuf(&call.headers) => {
+            let mut response = document(served.openapi.v2_protobuf());
+            let media_type = HeaderValue::from_static(V2_PROTOBUF);
+            response.headers_mut().insert(header::CONTENT_TYPE, media_type);
+            Ok(response)
+        }
+        Route::OpenApiV2 => Ok(document(served.openapi.v2())),
         Route::OpenApiV3Index => Ok(json_bytes(StatusCode::OK, served.openapi.index())),
         Route::OpenApiV3(path) => served
             .openapi

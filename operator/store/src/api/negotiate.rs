@@ -4,7 +4,7 @@ use http::{HeaderMap, header};
 
 use super::route::Query;
 use super::status::Failure;
-use crate::openapi::is_v2_protobuf;
+use crate::openapi::{REQUESTED_V2_PROTOBUF, V2_PROTOBUF};
 
 /// How an object or a list is presented.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,12 +122,12 @@ pub(crate) fn aggregated_discovery(headers: &HeaderMap) -> Option<&'static str> 
     None
 }
 
-/// The media type in which the client prefers the OpenAPI v2 document to JSON, if it does.
-pub(crate) fn openapi_v2_protobuf(headers: &HeaderMap) -> Option<&str> {
+/// Whether the client prefers the OpenAPI v2 document in protobuf to JSON.
+pub(crate) fn openapi_v2_protobuf(headers: &HeaderMap) -> bool {
+    let is_protobuf = |media: &Media<'_>| [V2_PROTOBUF, REQUESTED_V2_PROTOBUF].contains(&media.name);
     accepted(headers)
-        .find(|media| media.is_json() || is_v2_protobuf(media.name))
-        .map(|media| media.name)
-        .filter(|name| is_v2_protobuf(name))
+        .find(|media| media.is_json() || is_protobuf(media))
+        .is_some_and(|media| is_protobuf(&media))
 }
 
 #[cfg(test)]

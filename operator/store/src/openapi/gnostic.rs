@@ -5,14 +5,10 @@
 
 use serde_json::{Map, Value};
 
-/// The media type of the form; clients send it with `@` or with a dot before the version.
-pub(crate) fn is_media_type(name: &str) -> bool {
-    matches!(
-        name,
-        "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
-            | "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
-    )
-}
+/// The media type of the form.
+pub(crate) const MEDIA_TYPE: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
+/// As clients ask for it, though it is none that Go could parse in an answer.
+pub(crate) const REQUESTED_MEDIA_TYPE: &str = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
 
 /// Encodes a document that is given as JSON.
 pub(super) fn encode(document: &Value) -> Vec<u8> {

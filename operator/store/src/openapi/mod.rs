@@ -14,7 +14,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-pub(crate) use self::gnostic::is_media_type as is_v2_protobuf;
+pub(crate) use self::gnostic::{MEDIA_TYPE as V2_PROTOBUF, REQUESTED_MEDIA_TYPE as REQUESTED_V2_PROTOBUF};
 
 use bytes::Bytes;
 use serde_json::{Value, json};

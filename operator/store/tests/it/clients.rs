@@ -97,3 +97,14 @@ async fn a_strict_patch_of_a_secret_repeats_no_value() {
     assert_eq!(code, 422);
     assert!(!refused.to_string().contains("hunter2"));
 }
+
+// Go's clients ask with an `@` in the media type, and could not parse one in the answer.
+#[tokio::test]
+async fn openapi_v2_comes_in_protobuf_by_a_name_that_go_can_parse() {
+    let store = store().await;
+    let accept = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+    let (code, headers, _) = send(&store, "GET", "/openapi/v2", &[("accept", accept)], "").await;
+    assert_eq!(code, 200);
+    let media_type = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
+    assert_eq!(headers["content-type"], media_type);
+}

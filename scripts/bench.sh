@@ -9,8 +9,9 @@ cd "$root_dir"
 
 "$here/setup.sh"
 step "Release build"
-cargo build --release --locked --bin homeport --bin bench
+cargo build --release --locked --bin homeport
 cargo build --release --locked --package homeport-sync --example pgcopy
+"$here/kubernetes.sh" || quiet_note 'the local API is not measured'
 
 step "Measuring"
-target/release/bench "$@"
+cargo bench --quiet --locked --package homeport-tests --bench peers -- "$@"

@@ -15,7 +15,10 @@ pub fn loopback_host() -> Ipv4Addr {
 }
 
 /// A port of 127.0.0.1 that is free now. The time until its server takes it is short, and nothing else here asks for it.
-pub(crate) fn free_port() -> u16 {
+///
+/// # Panics
+/// If there is none.
+pub fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
     listener
         .local_addr()

@@ -25,7 +25,7 @@ mod secrecy;
 mod until;
 mod webshop;
 
-pub use address::loopback_host;
+pub use address::{free_port, loopback_host};
 pub use command::{Finished, run, run_ok};
 pub use docker::{DockerProxy, docker_missing};
 pub use homeport::Homeport;

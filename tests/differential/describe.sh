@@ -116,3 +116,5 @@ k get pvc data -o wide
 k get sts,ds,rs,pvc,lease -o yaml
 quietly delete clusterrole "$NS-c"
 quietly delete clusterrolebinding "$NS-c"
+# Nothing of the reference lets go of it: the controller for that does not run there.
+quietly patch pvc data --type=merge -p '{"metadata":{"finalizers":null}}'

@@ -5,7 +5,7 @@ quietly create configmap c --from-literal=a=1
 quietly label cm c tier=web
 
 k wait --for=condition=Available deploy/web --timeout=1s
-quietly patch deploy web --subresource=status --type=merge -p '{"status":{"conditions":[{"type":"Available","status":"True"}],"readyReplicas":1,"observedGeneration":1}}'
+quietly patch deploy web --subresource=status --type=merge -p '{"status":{"conditions":[{"type":"Available","status":"True"}],"replicas":1,"readyReplicas":1,"observedGeneration":1}}'
 k wait --for=condition=Available deploy/web --timeout=5s
 k wait --for=condition=available=true deploy web --timeout=5s
 k wait --for=condition=Available=false deploy/web --timeout=1s

@@ -1,7 +1,7 @@
 //! The columns of tables: how a kind's objects are shown to people.
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::jsonpath::JsonPath;
 
@@ -66,7 +66,7 @@ fn since(timestamp: &str, now: Timestamp) -> String {
 }
 
 /// A duration in two significant units at most.
-fn human_duration(seconds: i64) -> String {
+pub(crate) fn human_duration(seconds: i64) -> String {
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
     let years = days / 365;
     let pair = |large: i64, unit: &str, small: i64, small_unit: &str| {
@@ -110,7 +110,8 @@ pub(crate) fn age_column() -> Column {
     })
 }
 
-fn computed(name: &str, priority: i64, compute: fn(&Value, Timestamp) -> Value) -> Column {
+/// A column made from several fields.
+pub(crate) fn computed(name: &str, priority: i64, compute: fn(&Value, Timestamp) -> Value) -> Column {
     Column {
         name: name.to_owned(),
         kind: "string".to_owned(),
@@ -121,7 +122,8 @@ fn computed(name: &str, priority: i64, compute: fn(&Value, Timestamp) -> Value) 
     }
 }
 
-fn path(name: &str, priority: i64, path: &str) -> Option<Column> {
+/// A column of one field.
+pub(crate) fn path(name: &str, priority: i64, path: &str) -> Option<Column> {
     let cell = Cell::Path(JsonPath::parse(path).ok()?);
     Some(Column {
         cell,
@@ -129,217 +131,8 @@ fn path(name: &str, priority: i64, path: &str) -> Option<Column> {
     })
 }
 
-/// The columns of a built-in kind; they are those of kubectl.
-pub(crate) fn built_in(kind: &str) -> Vec<Column> {
-    let middle: Vec<Option<Column>> = match kind {
-        "Event" => return event_columns(),
-        "Namespace" => vec![path("Status", 0, ".status.phase")],
-        "Secret" => vec![
-            path("Type", 0, ".type"),
-            Some(computed("Data", 0, |object, _| entries(object))),
-        ],
-        "ConfigMap" => vec![Some(computed("Data", 0, |object, _| entries(object)))],
-        "Service" => vec![
-            path("Type", 0, ".spec.type"),
-            Some(computed("Cluster-IP", 0, |object, _| {
-                or(&object["spec"]["clusterIP"], "<none>")
-            })),
-            Some(computed("External-IP", 0, |object, _| {
-                joined(&object["spec"]["externalIPs"])
-            })),
-            Some(computed("Port(s)", 0, |object, _| service_ports(object))),
-        ],
-        "Lease" => vec![path("Holder", 0, ".spec.holderIdentity")],
-        "Deployment" => vec![
-            Some(computed("Ready", 0, ready_of_desired)),
-            Some(computed("Up-to-date", 0, |object, _| {
-                count(&object["status"]["updatedReplicas"])
-            })),
-            Some(computed("Available", 0, |object, _| {
-                count(&object["status"]["availableReplicas"])
-            })),
-        ],
-        "Job" => vec![
-            Some(computed("Status", 0, |object, _| job_status(object))),
-            Some(computed("Completions", 0, |object, _| {
-                let done = object["status"]["succeeded"].as_i64().unwrap_or(0);
-                Value::from(format!(
-                    "{done}/{}",
-                    object["spec"]["completions"].as_i64().unwrap_or(1)
-                ))
-            })),
-            Some(computed("Duration", 0, job_duration)),
-        ],
-        "CronJob" => vec![
-            path("Schedule", 0, ".spec.schedule"),
-            Some(computed("Timezone", 0, |object, _| {
-                or(&object["spec"]["timeZone"], "<none>")
-            })),
-            Some(computed("Suspend", 0, |object, _| {
-                Value::from(if object["spec"]["suspend"] == true {
-                    "True"
-                } else {
-                    "False"
-                })
-            })),
-            Some(computed("Active", 0, |object, _| {
-                Value::from(object["status"]["active"].as_array().map_or(0, Vec::len))
-            })),
-            Some(computed("Last Schedule", 0, |object, now| {
-                let at = &object["status"]["lastScheduleTime"];
-                if at.is_string() {
-                    elapsed(at, now)
-                } else {
-                    Value::from("<none>")
-                }
-            })),
-        ],
-        "Pod" => vec![
-            Some(computed("Ready", 0, |pod, _| {
-                let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
-                let states = list(&pod["status"]["containerStatuses"]);
-                let ready = states.iter().filter(|state| state["ready"] == true).count();
-                Value::from(format!("{ready}/{}", list(&pod["spec"]["containers"]).len()))
-            })),
-            path("Status", 0, ".status.phase"),
-            Some(computed("Restarts", 0, |pod, _| {
-                let states = pod["status"]["containerStatuses"].as_array();
-                let restarts = states
-                    .into_iter()
-                    .flatten()
-                    .filter_map(|state| state["restartCount"].as_i64());
-                Value::from(restarts.sum::<i64>())
-            })),
-        ],
-        "ReplicaSet" => vec![
-            Some(computed("Desired", 0, |object, _| {
-                count(&object["spec"]["replicas"])
-            })),
-            Some(computed("Current", 0, |object, _| {
-                count(&object["status"]["replicas"])
-            })),
-            Some(computed("Ready", 0, |object, _| {
-                count(&object["status"]["readyReplicas"])
-            })),
-        ],
-        "StatefulSet" => vec![Some(computed("Ready", 0, ready_of_desired))],
-        "DaemonSet" => vec![
-            Some(computed("Desired", 0, |object, _| {
-                count(&object["status"]["desiredNumberScheduled"])
-            })),
-            Some(computed("Current", 0, |object, _| {
-                count(&object["status"]["currentNumberScheduled"])
-            })),
-            Some(computed("Ready", 0, |object, _| {
-                count(&object["status"]["numberReady"])
-            })),
-        ],
-        "PersistentVolumeClaim" => vec![
-            path("Status", 0, ".status.phase"),
-            path("Volume", 0, ".spec.volumeName"),
-            path("Capacity", 0, ".status.capacity.storage"),
-            Some(computed("Access Modes", 0, |object, _| {
-                joined(&object["spec"]["accessModes"])
-            })),
-            path("StorageClass", 0, ".spec.storageClassName"),
-        ],
-        "RoleBinding" | "ClusterRoleBinding" => vec![Some(computed("Role", 0, |object, _| {
-            let role = &object["roleRef"];
-            Value::from(format!("{}/{}", text(&role["kind"]), text(&role["name"])))
-        }))],
-        "CustomResourceDefinition" | "Role" | "ClusterRole" => {
-            let created = |object: &Value, _: Timestamp| object["metadata"]["creationTimestamp"].clone();
-            return vec![
-                name_column(),
-                Column {
-                    kind: "date".to_owned(),
-                    ..computed("Created At", 0, created)
-                },
-            ];
-        }
-        "APIService" => vec![
-            Some(computed(
-                "Service",
-                0,
-                |object, _| match &object["spec"]["service"] {
-                    Value::Object(service) => {
-                        let part = |name| service.get(name).and_then(Value::as_str).unwrap_or("");
-                        Value::from(format!("{}/{}", part("namespace"), part("name")))
-                    }
-                    _ => Value::from("Local"),
-                },
-            )),
-            path(
-                "Available",
-                0,
-                r#".status.conditions[?(@.type=="Available")].status"#,
-            ),
-        ],
-        _ => Vec::new(),
-    };
-    let mut columns = vec![name_column()];
-    columns.extend(middle.into_iter().flatten());
-    columns.push(age_column());
-    columns
-}
-
-fn event_columns() -> Vec<Column> {
-    let columns = [
-        Some(computed("Last Seen", 0, |event, now| {
-            let times = [
-                &event["series"]["lastObservedTime"],
-                &event["lastTimestamp"],
-                &event["eventTime"],
-            ];
-            let created = &event["metadata"]["creationTimestamp"];
-            elapsed(
-                times.into_iter().find(|time| time.is_string()).unwrap_or(created),
-                now,
-            )
-        })),
-        path("Type", 0, ".type"),
-        path("Reason", 0, ".reason"),
-        Some(computed("Object", 0, |event, _| {
-            let object = &event["involvedObject"];
-            Value::from(format!(
-                "{}/{}",
-                text(&object["kind"]).to_lowercase(),
-                text(&object["name"])
-            ))
-        })),
-        path("Subobject", 1, ".involvedObject.fieldPath"),
-        Some(computed("Source", 1, |event, _| {
-            let parts = [&event["source"]["component"], &event["source"]["host"]];
-            let mut known: Vec<&str> = parts.into_iter().filter_map(Value::as_str).collect();
-            if known.is_empty() {
-                known.extend(event["reportingComponent"].as_str());
-            }
-            Value::from(known.join(", "))
-        })),
-        Some(computed("Message", 0, |event, _| {
-            Value::from(event["message"].as_str().unwrap_or("").trim())
-        })),
-        Some(computed("First Seen", 1, |event, now| {
-            let times = [&event["firstTimestamp"], &event["eventTime"]];
-            let created = &event["metadata"]["creationTimestamp"];
-            elapsed(
-                times.into_iter().find(|time| time.is_string()).unwrap_or(created),
-                now,
-            )
-        })),
-        Some(computed("Count", 1, |event, _| {
-            let counts = [&event["series"]["count"], &event["count"]];
-            Value::from(counts.into_iter().find_map(Value::as_i64).unwrap_or(1))
-        })),
-        Some(Column {
-            priority: 1,
-            ..name_column()
-        }),
-    ];
-    columns.into_iter().flatten().collect()
-}
-
-fn elapsed(timestamp: &Value, now: Timestamp) -> Value {
+/// The time since a timestamp, as a cell.
+pub(crate) fn elapsed(timestamp: &Value, now: Timestamp) -> Value {
     Value::from(
         timestamp
             .as_str()
@@ -347,101 +140,11 @@ fn elapsed(timestamp: &Value, now: Timestamp) -> Value {
     )
 }
 
-fn entries(object: &Value) -> Value {
-    let length = |field: &str| object[field].as_object().map_or(0, serde_json::Map::len);
-    Value::from(length("data") + length("binaryData"))
-}
-
-fn count(value: &Value) -> Value {
-    json!(value.as_i64().unwrap_or(0))
-}
-
-fn ready_of_desired(object: &Value, _: Timestamp) -> Value {
-    let ready = object["status"]["readyReplicas"].as_i64().unwrap_or(0);
-    Value::from(format!(
-        "{ready}/{}",
-        object["spec"]["replicas"].as_i64().unwrap_or(1)
-    ))
-}
-
-fn or(value: &Value, absent: &str) -> Value {
-    Value::from(value.as_str().filter(|text| !text.is_empty()).unwrap_or(absent))
-}
-
-fn joined(list: &Value) -> Value {
-    let texts: Vec<&str> = list
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .collect();
-    Value::from(if texts.is_empty() {
-        "<none>".to_owned()
-    } else {
-        texts.join(",")
-    })
-}
-
-fn service_ports(service: &Value) -> Value {
-    let port = |port: &Value| {
-        let protocol = port["protocol"].as_str().unwrap_or("TCP");
-        match port["nodePort"].as_i64() {
-            Some(node) if node != 0 => format!("{}:{node}/{protocol}", port["port"]),
-            _ => format!("{}/{protocol}", port["port"]),
-        }
-    };
-    let ports: Vec<String> = service["spec"]["ports"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(port)
-        .collect();
-    Value::from(if ports.is_empty() {
-        "<none>".to_owned()
-    } else {
-        ports.join(",")
-    })
-}
-
-fn job_status(job: &Value) -> Value {
-    let holds = |condition: &str| {
-        job["status"]["conditions"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .any(|found| found["type"] == condition && found["status"] == "True")
-    };
-    let status = if holds("Complete") {
-        "Complete"
-    } else if holds("Failed") {
-        "Failed"
-    } else if !job["metadata"]["deletionTimestamp"].is_null() {
-        "Terminating"
-    } else if holds("Suspended") {
-        "Suspended"
-    } else {
-        "Running"
-    };
-    Value::from(status)
-}
-
-fn job_duration(job: &Value, now: Timestamp) -> Value {
-    let time = |field: &str| {
-        job["status"][field]
-            .as_str()
-            .and_then(|text| text.parse::<Timestamp>().ok())
-    };
-    let Some(start) = time("startTime") else {
-        return Value::from("");
-    };
-    let end = time("completionTime").unwrap_or(now);
-    Value::from(human_duration(end.as_second() - start.as_second()))
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use rstest::rstest;
+    use serde_json::json;
 
     use super::*;
 

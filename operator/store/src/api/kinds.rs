@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::columns::{self, Column};
+use super::columns::Column;
 use super::jsonpath::JsonPath;
+use super::printers;
 use super::status::Failure;
 use crate::openapi::ServedType;
 use crate::schema::{self, Structural};
@@ -113,10 +114,6 @@ impl Kind {
         api_version(&self.group, &self.version)
     }
 
-    pub(crate) fn api_version_kind(&self) -> String {
-        format!("{}, Kind={}", self.api_version(), self.kind)
-    }
-
     /// `plural.group`, as messages name it.
     pub(crate) fn resource(&self) -> String {
         if self.group.is_empty() {
@@ -140,6 +137,19 @@ impl Kind {
     pub(crate) fn verbs(&self) -> &'static [&'static str] {
         if self.review {
             &["create"]
+        } else if self.is(NAMESPACES) {
+            &["create", "delete", "get", "list", "patch", "update", "watch"]
+        } else if self.custom {
+            &[
+                "delete",
+                "deletecollection",
+                "get",
+                "list",
+                "patch",
+                "create",
+                "update",
+                "watch",
+            ]
         } else {
             &[
                 "create",
@@ -214,12 +224,12 @@ pub(crate) fn api_version(group: &str, version: &str) -> String {
 /// A row of the table of built-in kinds; what is not said is derived from the kind's name.
 struct BuiltIn {
     group: &'static str,
+    version: &'static str,
     kind: &'static str,
     plural: &'static str,
     short_names: &'static [&'static str],
     namespaced: bool,
-    /// In the category `all`.
-    all: bool,
+    categories: &'static [&'static str],
     status: bool,
     generation: bool,
     scale: bool,
@@ -228,11 +238,12 @@ struct BuiltIn {
 
 const PLAIN: BuiltIn = BuiltIn {
     group: "",
+    version: "v1",
     kind: "",
     plural: "",
     short_names: &[],
     namespaced: true,
-    all: false,
+    categories: &[],
     status: false,
     generation: false,
     scale: false,
@@ -248,18 +259,24 @@ const REVIEW: BuiltIn = BuiltIn {
     ..PLAIN
 };
 const WORKLOAD: BuiltIn = BuiltIn {
-    all: true,
+    categories: &["all"],
     status: true,
     generation: true,
     ..PLAIN
 };
 
-/// All in version v1. Workloads are records here: nothing runs them.
+/// Workloads and all else that a cluster would act on are records here: nothing runs them.
 const BUILT_IN: &[BuiltIn] = &[
     BuiltIn {
         kind: "ConfigMap",
         plural: "configmaps",
         short_names: &["cm"],
+        ..PLAIN
+    },
+    BuiltIn {
+        kind: "Endpoints",
+        plural: "endpoints",
+        short_names: &["ep"],
         ..PLAIN
     },
     BuiltIn {
@@ -282,12 +299,35 @@ const BUILT_IN: &[BuiltIn] = &[
         ..PLAIN
     },
     BuiltIn {
+        kind: "LimitRange",
+        plural: "limitranges",
+        short_names: &["limits"],
+        ..PLAIN
+    },
+    BuiltIn {
         kind: "Namespace",
         plural: "namespaces",
         short_names: &["ns"],
         namespaced: false,
         status: true,
         selectable: &["status.phase"],
+        ..PLAIN
+    },
+    BuiltIn {
+        kind: "Node",
+        plural: "nodes",
+        short_names: &["no"],
+        namespaced: false,
+        status: true,
+        selectable: &["spec.unschedulable"],
+        ..PLAIN
+    },
+    BuiltIn {
+        kind: "PersistentVolume",
+        plural: "persistentvolumes",
+        short_names: &["pv"],
+        namespaced: false,
+        status: true,
         ..PLAIN
     },
     BuiltIn {
@@ -301,14 +341,36 @@ const BUILT_IN: &[BuiltIn] = &[
         kind: "Pod",
         plural: "pods",
         short_names: &["po"],
-        all: true,
+        categories: &["all"],
         status: true,
+        generation: true,
         selectable: &[
             "spec.nodeName",
             "spec.restartPolicy",
             "spec.serviceAccountName",
             "status.phase",
         ],
+        ..PLAIN
+    },
+    BuiltIn {
+        kind: "PodTemplate",
+        plural: "podtemplates",
+        generation: true,
+        ..PLAIN
+    },
+    BuiltIn {
+        kind: "ReplicationController",
+        plural: "replicationcontrollers",
+        short_names: &["rc"],
+        scale: true,
+        selectable: &["status.replicas"],
+        ..WORKLOAD
+    },
+    BuiltIn {
+        kind: "ResourceQuota",
+        plural: "resourcequotas",
+        short_names: &["quota"],
+        status: true,
         ..PLAIN
     },
     BuiltIn {
@@ -321,7 +383,7 @@ const BUILT_IN: &[BuiltIn] = &[
         kind: "Service",
         plural: "services",
         short_names: &["svc"],
-        all: true,
+        categories: &["all"],
         status: true,
         ..PLAIN
     },
@@ -329,6 +391,12 @@ const BUILT_IN: &[BuiltIn] = &[
         kind: "ServiceAccount",
         plural: "serviceaccounts",
         short_names: &["sa"],
+        ..PLAIN
+    },
+    BuiltIn {
+        group: "apps",
+        kind: "ControllerRevision",
+        plural: "controllerrevisions",
         ..PLAIN
     },
     BuiltIn {
@@ -363,6 +431,16 @@ const BUILT_IN: &[BuiltIn] = &[
         ..WORKLOAD
     },
     BuiltIn {
+        group: "autoscaling",
+        version: "v2",
+        kind: "HorizontalPodAutoscaler",
+        plural: "horizontalpodautoscalers",
+        short_names: &["hpa"],
+        categories: &["all"],
+        status: true,
+        ..PLAIN
+    },
+    BuiltIn {
         group: "batch",
         kind: "CronJob",
         plural: "cronjobs",
@@ -382,6 +460,13 @@ const BUILT_IN: &[BuiltIn] = &[
         ..PLAIN
     },
     BuiltIn {
+        group: "discovery.k8s.io",
+        kind: "EndpointSlice",
+        plural: "endpointslices",
+        generation: true,
+        ..PLAIN
+    },
+    BuiltIn {
         group: "events.k8s.io",
         kind: "Event",
         plural: "events",
@@ -398,6 +483,40 @@ const BUILT_IN: &[BuiltIn] = &[
             "reportingController",
             "type",
         ],
+        ..PLAIN
+    },
+    BuiltIn {
+        group: "networking.k8s.io",
+        kind: "Ingress",
+        plural: "ingresses",
+        short_names: &["ing"],
+        status: true,
+        generation: true,
+        ..PLAIN
+    },
+    BuiltIn {
+        group: "networking.k8s.io",
+        kind: "IngressClass",
+        plural: "ingressclasses",
+        namespaced: false,
+        generation: true,
+        ..PLAIN
+    },
+    BuiltIn {
+        group: "networking.k8s.io",
+        kind: "NetworkPolicy",
+        plural: "networkpolicies",
+        short_names: &["netpol"],
+        generation: true,
+        ..PLAIN
+    },
+    BuiltIn {
+        group: "policy",
+        kind: "PodDisruptionBudget",
+        plural: "poddisruptionbudgets",
+        short_names: &["pdb"],
+        status: true,
+        generation: true,
         ..PLAIN
     },
     BuiltIn {
@@ -423,10 +542,28 @@ const BUILT_IN: &[BuiltIn] = &[
         ..RBAC
     },
     BuiltIn {
+        group: "scheduling.k8s.io",
+        kind: "PriorityClass",
+        plural: "priorityclasses",
+        short_names: &["pc"],
+        namespaced: false,
+        generation: true,
+        ..PLAIN
+    },
+    BuiltIn {
+        group: "storage.k8s.io",
+        kind: "StorageClass",
+        plural: "storageclasses",
+        short_names: &["sc"],
+        namespaced: false,
+        ..PLAIN
+    },
+    BuiltIn {
         group: DEFINITION_GROUP,
         kind: "CustomResourceDefinition",
         plural: "customresourcedefinitions",
         short_names: &["crd", "crds"],
+        categories: &["api-extensions"],
         namespaced: false,
         status: true,
         generation: true,
@@ -436,9 +573,16 @@ const BUILT_IN: &[BuiltIn] = &[
         group: "apiregistration.k8s.io",
         kind: "APIService",
         plural: "apiservices",
+        categories: &["api-extensions"],
         namespaced: false,
         status: true,
         ..PLAIN
+    },
+    BuiltIn {
+        kind: "LocalSubjectAccessReview",
+        plural: "localsubjectaccessreviews",
+        namespaced: true,
+        ..REVIEW
     },
     BuiltIn {
         kind: "SelfSubjectAccessReview",
@@ -473,17 +617,13 @@ fn describe(row: &BuiltIn) -> Kind {
     let shares_events = row.kind == "Event";
     Kind {
         group: row.group.to_owned(),
-        version: "v1".to_owned(),
+        version: row.version.to_owned(),
         kind: row.kind.to_owned(),
         list_kind: format!("{}List", row.kind),
         plural: row.plural.to_owned(),
         singular: row.kind.to_lowercase(),
         short_names: row.short_names.iter().map(|&name| name.to_owned()).collect(),
-        categories: if row.all {
-            vec!["all".to_owned()]
-        } else {
-            Vec::new()
-        },
+        categories: row.categories.iter().map(|&name| name.to_owned()).collect(),
         namespaced: row.namespaced,
         storage: if shares_events {
             EVENTS.into()
@@ -493,14 +633,14 @@ fn describe(row: &BuiltIn) -> Kind {
         stored_as: if shares_events {
             "v1".to_owned()
         } else {
-            api_version(row.group, "v1")
+            api_version(row.group, row.version)
         },
         review,
         status: row.status,
         scale: if row.scale { replicas_scale() } else { None },
         generation: row.generation,
         schema: Schema::BuiltIn,
-        columns: columns::built_in(row.kind),
+        columns: printers::built_in(row.kind),
         selectable: row.selectable.iter().map(|&field| field.to_owned()).collect(),
         custom: false,
         served: true,

@@ -17,6 +17,7 @@ mod jsonpath;
 mod kinds;
 mod meta;
 mod negotiate;
+mod printers;
 mod read;
 mod registry;
 mod review;

@@ -1,11 +1,11 @@
 //! What was acknowledged survives the process being killed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use homeport_store::{Error, Options, Store};
+use homeport_store::{Error, Options, Store, check};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
 use serde_json::json;
@@ -14,6 +14,12 @@ use crate::support::{WIDGETS, client, get, post, send, widget, widget_definition
 
 /// Tells the child, which is this same binary, where to write.
 const STATE: &str = "HOMEPORT_STORE_TEST_STATE";
+/// Tells it where to begin to count, so that what is written later is more.
+const FIRST: &str = "HOMEPORT_STORE_TEST_FIRST";
+
+/// How many times the process is killed, if not [`ROUNDS`].
+const ROUNDS_VARIABLE: &str = "HOMEPORT_KILL_ROUNDS";
+const ROUNDS: u64 = 50;
 
 /// Not a test by itself: the process that gets killed. It writes for ever and says what was acknowledged.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -22,25 +28,32 @@ async fn write_until_killed() {
     let Some(path) = std::env::var_os(STATE) else {
         return;
     };
+    let first: u64 = std::env::var(FIRST).unwrap().parse().unwrap();
     let store = Store::open(Options::file(PathBuf::from(path))).await.unwrap();
     let writers = (0..4).map(|writer| {
         let configs: Api<ConfigMap> = Api::namespaced(client(&store), "default");
+        let secrets: Api<Secret> = Api::namespaced(client(&store), "default");
         tokio::spawn(async move {
-            for count in 0_u64.. {
+            for count in first.. {
                 // Few names, so that they are overwritten and superseded as well as created.
                 let name = format!("w{writer}-{}", count % 5);
+                let parameters = PatchParams::apply("test").force();
                 let patch = Patch::Apply(json!({
                     "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name},
                     "data": {"count": count.to_string(), "padding": "x".repeat(2000)},
                 }));
-                let written = configs
-                    .patch(&name, &PatchParams::apply("test").force(), &patch)
-                    .await
-                    .unwrap();
+                let written = configs.patch(&name, &parameters, &patch).await.unwrap();
                 println!(
                     "acknowledged {name} {count} {}",
                     written.metadata.resource_version.unwrap()
                 );
+                // Kept in memory only, and of versions that must not come back all the same.
+                let patch = Patch::Apply(json!({
+                    "apiVersion": "v1", "kind": "Secret", "metadata": {"name": name},
+                    "stringData": {"count": count.to_string()},
+                }));
+                let written = secrets.patch(&name, &parameters, &patch).await.unwrap();
+                println!("acknowledged - 0 {}", written.metadata.resource_version.unwrap());
             }
         })
     });
@@ -56,7 +69,7 @@ impl Drop for Killed {
     }
 }
 
-fn start(state: &Path) -> Killed {
+fn start(state: &Path, first: u64) -> Killed {
     let child = Command::new(std::env::current_exe().unwrap())
         .args([
             "--exact",
@@ -66,6 +79,7 @@ fn start(state: &Path) -> Killed {
             "--test-threads=1",
         ])
         .env(STATE, state)
+        .env(FIRST, first.to_string())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
@@ -76,13 +90,15 @@ fn start(state: &Path) -> Killed {
 async fn acknowledged_writes_survive_kill_9() {
     let directory = tempfile::tempdir().unwrap();
     let state = directory.path().join("state.db");
+    let rounds = std::env::var(ROUNDS_VARIABLE).map_or(ROUNDS, |text| text.parse().unwrap());
     let mut acknowledged: BTreeMap<String, u64> = BTreeMap::new();
-    let mut last_version = 0;
-    for round in 1..=4 {
-        let mut child = start(&state);
+    let mut versions: BTreeSet<u64> = BTreeSet::new();
+    for round in 1..=rounds {
+        let mut child = start(&state, round * 1_000_000);
         let output = BufReader::new(child.0.stdout.take().unwrap());
         let mut this_round: BTreeMap<String, u64> = BTreeMap::new();
         let mut seen = 0;
+        let enough = rand::random_range(10..300);
         // The pipe is read to its end: what was acknowledged just before the kill counts too.
         for line in output.lines() {
             let line = line.unwrap();
@@ -96,21 +112,25 @@ async fn acknowledged_writes_survive_kill_9() {
             let (Ok(count), Ok(version)) = (count.parse::<u64>(), version.parse::<u64>()) else {
                 continue;
             };
-            let known = this_round.entry((*name).to_owned()).or_default();
-            *known = count.max(*known);
-            last_version = last_version.max(version);
+            assert!(
+                versions.insert(version),
+                "{version} was used twice, the second time in round {round}"
+            );
+            if *name != "-" {
+                let known = this_round.entry((*name).to_owned()).or_default();
+                *known = count.max(*known);
+            }
             seen += 1;
-            if seen == 150 * round {
+            if seen == enough {
                 child.0.kill().unwrap();
             }
         }
         drop(child);
-        assert!(
-            seen >= 150 * round,
-            "the child ended by itself after {seen} writes"
-        );
+        assert!(seen >= enough, "the child ended by itself after {seen} writes");
         acknowledged.extend(this_round);
 
+        let report = check(&state).unwrap();
+        assert!(report.is_sound(), "round {round}: {report:?}");
         let store = Store::open(Options::file(&state)).await.unwrap();
         let configs: Api<ConfigMap> = Api::namespaced(client(&store), "default");
         for (name, count) in &acknowledged {
@@ -120,17 +140,22 @@ async fn acknowledged_writes_survive_kill_9() {
             // One more may have been written than was told.
             assert!(
                 found >= *count,
-                "{name}: {count} was acknowledged, {found} is there"
+                "round {round}, {name}: {count} was acknowledged, {found} is there"
             );
         }
         let list = configs.list(&ListParams::default()).await.unwrap();
         let now: u64 = list.metadata.resource_version.unwrap().parse().unwrap();
+        let last = versions.last().copied().unwrap_or(0);
         assert!(
-            now >= last_version,
-            "versions went back from {last_version} to {now}"
+            now > last,
+            "round {round}: versions went back from {last} to {now}"
         );
         store.close().await;
     }
+    println!(
+        "killed {rounds} times, {} writes were acknowledged",
+        versions.len()
+    );
 }
 
 /// Who watched before a restart cannot know what has vanished since.

@@ -9,8 +9,11 @@
 
 mod client;
 mod clients;
+mod crowd;
 mod durability;
+mod full_disk;
 mod hostile;
+mod hostile_connections;
 mod housekeeping;
 mod kubectl;
 mod server;

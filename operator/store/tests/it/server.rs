@@ -7,6 +7,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig as ClientKubeconfig};
 use kube::{Client, Config};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::client::TlsStream;
 use tokio_util::sync::CancellationToken;
 
 /// A store that is served, with the kubeconfig that leads to it.
@@ -56,6 +57,23 @@ impl Served {
         self.task.await.unwrap();
     }
 
+    pub(crate) fn token(&self) -> String {
+        std::fs::read_to_string(self.directory.path().join("token")).unwrap()
+    }
+
+    /// An HTTP/2 connection of its own, to be driven by the caller.
+    pub(crate) async fn h2(
+        &self,
+    ) -> (
+        h2::client::SendRequest<bytes::Bytes>,
+        h2::client::Connection<TlsStream<TcpStream>>,
+    ) {
+        let stream = TcpStream::connect(self.address).await.unwrap();
+        let name = "localhost".try_into().unwrap();
+        let stream = connector(self, "h2").connect(name, stream).await.unwrap();
+        h2::client::handshake(stream).await.unwrap()
+    }
+
     async fn config(&self) -> Config {
         let file = ClientKubeconfig::read_from(&self.kubeconfig).unwrap();
         Config::from_custom_kubeconfig(file, &KubeConfigOptions::default())
@@ -64,7 +82,7 @@ impl Served {
     }
 }
 
-fn install_provider() {
+pub(crate) fn install_provider() {
     // Another test may have installed it already.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
 }
@@ -129,8 +147,8 @@ async fn clients_that_send_no_tls_or_nothing_do_not_keep_others_out() {
     served.stop().await;
 }
 
-/// What the server sends on a connection whose client says nothing, until it closes it.
-async fn silent(served: &Served, protocol: &str) -> std::io::Result<Vec<u8>> {
+/// Trusts the server's authority, and speaks `protocol` alone.
+pub(crate) fn connector(served: &Served, protocol: &str) -> tokio_rustls::TlsConnector {
     use rustls::pki_types::pem::PemObject as _;
     let authority = rustls::pki_types::CertificateDer::from_pem_file(served.directory.path().join("ca.crt"));
     let mut roots = rustls::RootCertStore::empty();
@@ -139,7 +157,12 @@ async fn silent(served: &Served, protocol: &str) -> std::io::Result<Vec<u8>> {
         .with_root_certificates(roots)
         .with_no_client_auth();
     config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
-    let connector = tokio_rustls::TlsConnector::from(std::sync::Arc::new(config));
+    tokio_rustls::TlsConnector::from(std::sync::Arc::new(config))
+}
+
+/// What the server sends on a connection whose client says nothing, until it closes it.
+async fn silent(served: &Served, protocol: &str) -> std::io::Result<Vec<u8>> {
+    let connector = connector(served, protocol);
     let stream = TcpStream::connect(served.address).await.unwrap();
     let name = "localhost".try_into().unwrap();
     let mut stream = connector.connect(name, stream).await.unwrap();

@@ -21,6 +21,7 @@ KINDS = {
     "apis/autoscaling/v1": "Scale",
     "apis/autoscaling/v2": "HorizontalPodAutoscaler",
     "apis/batch/v1": "CronJob Job",
+    "apis/certificates.k8s.io/v1": "CertificateSigningRequest",
     "apis/coordination.k8s.io/v1": "Lease",
     "apis/discovery.k8s.io/v1": "EndpointSlice",
     "apis/events.k8s.io/v1": "Event",

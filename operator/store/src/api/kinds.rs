@@ -454,6 +454,16 @@ const BUILT_IN: &[BuiltIn] = &[
         ..WORKLOAD
     },
     BuiltIn {
+        group: "certificates.k8s.io",
+        kind: "CertificateSigningRequest",
+        plural: "certificatesigningrequests",
+        short_names: &["csr"],
+        namespaced: false,
+        status: true,
+        selectable: &["spec.signerName"],
+        ..PLAIN
+    },
+    BuiltIn {
         group: "coordination.k8s.io",
         kind: "Lease",
         plural: "leases",

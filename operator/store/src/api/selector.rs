@@ -7,6 +7,9 @@ use super::kinds::Kind;
 use super::route::Query;
 use super::status::Failure;
 
+/// Fields of built-in kinds that hold truth values.
+const FLAGS: [&str; 1] = ["spec.unschedulable"];
+
 /// Which objects a list, a watch or a collection's deletion is about.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Selector {
@@ -60,6 +63,8 @@ struct FieldRequirement {
     path: String,
     value: String,
     equal: bool,
+    /// A truth value, which is false where it is absent.
+    flag: bool,
 }
 
 impl Selector {
@@ -80,6 +85,7 @@ impl Selector {
         }
         let stored = |field: FieldRequirement| FieldRequirement {
             path: stored_path(kind, &field.path),
+            flag: !kind.custom && FLAGS.contains(&field.path.as_str()),
             ..field
         };
         Ok(Selector {
@@ -96,6 +102,7 @@ impl Selector {
             path,
             value: name.to_owned(),
             equal: true,
+            flag: false,
         });
         self
     }
@@ -111,7 +118,10 @@ impl Selector {
             .iter()
             .all(|requirement| requirement.demand.accepts(label(&requirement.key)))
             && self.fields.iter().all(|requirement| {
-                let value = field(object, &requirement.path);
+                let mut value = field(object, &requirement.path);
+                if requirement.flag && value.is_empty() {
+                    "false".clone_into(&mut value);
+                }
                 (value == requirement.value) == requirement.equal
             })
     }
@@ -262,6 +272,7 @@ fn parse_field(text: &str) -> Result<FieldRequirement, String> {
         path: path.trim().to_owned(),
         value: unescaped,
         equal,
+        flag: false,
     })
 }
 

@@ -98,6 +98,53 @@ async fn a_strict_patch_of_a_secret_repeats_no_value() {
     assert!(!refused.to_string().contains("hunter2"));
 }
 
+#[tokio::test]
+async fn nodes_are_selected_by_a_flag_that_is_false_where_it_is_absent() {
+    let store = store().await;
+    for (name, spec) in [("free", json!({})), ("cordoned", json!({"unschedulable": true}))] {
+        let node = json!({"metadata": {"name": name}, "spec": spec});
+        assert_eq!(post(&store, "/api/v1/nodes", &node).await.0, 201);
+    }
+    let free = get(
+        &store,
+        "/api/v1/nodes?fieldSelector=spec.unschedulable%3D%3Dfalse",
+    )
+    .await;
+    assert_eq!(free["items"].as_array().unwrap().len(), 1);
+    assert_eq!(free["items"][0]["metadata"]["name"], "free");
+}
+
+#[tokio::test]
+async fn a_request_for_a_certificate_is_approved_by_itself() {
+    let store = store().await;
+    let path = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
+    let request = json!({
+        "metadata": {"name": "robot"},
+        "spec": {"request": "LS0t", "signerName": "example.com/signer", "usages": ["client auth"]},
+    });
+    let (code, created) = post(&store, path, &request).await;
+    assert_eq!(code, 201, "{created}");
+    let approval = json!({"status": {
+        "certificate": "LS0t",
+        "conditions": [{"type": "Approved", "status": "True", "reason": "Trusted"}],
+    }});
+    let (code, _, approved) = send(
+        &store,
+        "PATCH",
+        &format!("{path}/robot/approval"),
+        MERGE,
+        approval.to_string(),
+    )
+    .await;
+    assert_eq!(code, 200, "{approved}");
+    let read = get(&store, &format!("{path}/robot/approval")).await;
+    assert_eq!(read["status"]["conditions"][0]["type"], "Approved");
+    assert!(
+        read["status"].get("certificate").is_none(),
+        "only a signer writes it"
+    );
+}
+
 // Go's clients ask with an `@` in the media type, and could not parse one in the answer.
 #[tokio::test]
 async fn openapi_v2_comes_in_protobuf_by_a_name_that_go_can_parse() {

@@ -21,7 +21,7 @@ pub(crate) struct Column {
 /// What stands in a column.
 #[derive(Clone, Debug)]
 pub(crate) enum Cell {
-    /// The value found there.
+    /// The first value found there.
     Path(JsonPath),
     /// Made from several fields.
     Computed(fn(&Value, Timestamp) -> Value),
@@ -37,10 +37,7 @@ impl Column {
                 match (self.kind.as_str(), found.as_slice()) {
                     (_, []) => Value::Null,
                     ("date", [Value::String(text), ..]) => Value::from(since(text, now)),
-                    ("string", [only]) => Value::from(text(only)),
-                    ("string", many) => {
-                        Value::from(many.iter().map(|value| text(value)).collect::<Vec<_>>().join(" "))
-                    }
+                    ("string", [first, ..]) => Value::from(text(first)),
                     (_, [first, ..]) => (*first).clone(),
                 }
             }
@@ -89,11 +86,6 @@ pub(crate) fn human_duration(seconds: i64) -> String {
         63_072_000..252_288_000 => pair(years, "y", days % 365, "d"),
         _ => format!("{years}y"),
     }
-}
-
-/// The columns of a kind without any of its own.
-pub(crate) fn default_columns() -> Vec<Column> {
-    vec![name_column(), age_column()]
 }
 
 /// Every table's first column, but for events.
@@ -181,7 +173,7 @@ mod tests {
         };
         assert_eq!(cell("integer", ".a.n"), json!(3));
         assert_eq!(cell("string", ".a.n"), json!("3"));
-        assert_eq!(cell("string", ".a.l[*]"), json!("x y"));
+        assert_eq!(cell("string", ".a.l[*]"), json!("x"));
         assert_eq!(cell("date", ".a.t"), json!("60m"));
         assert_eq!(cell("boolean", ".a.b"), json!(true));
         assert_eq!(cell("string", ".a.missing"), Value::Null);

@@ -10,7 +10,7 @@ use super::jsonpath::JsonPath;
 use super::kinds::{Kind, Scale, ScaleSelector, Schema, api_version};
 use super::meta;
 use super::registry::Served;
-use crate::schema::{FieldError, FieldErrorKind, Structural};
+use crate::schema::{FieldError, Structural};
 
 /// Keeps a definition until its objects are gone.
 pub(crate) const CLEANUP_FINALIZER: &str = "customresourcecleanup.apiextensions.k8s.io";
@@ -101,8 +101,16 @@ pub(crate) fn validate(definition: &Value, old: Option<&Value>) -> Vec<FieldErro
             "should be a domain with at least one dot",
         ));
     }
-    if string(&spec["names"]["kind"]).is_empty() {
-        errors.push(FieldError::required("spec.names.kind", ""));
+    match string(&spec["names"]["kind"]) {
+        "" => errors.push(FieldError::required("spec.names.kind", "")),
+        kind if !meta::is_label(&kind.to_lowercase()) => {
+            let detail = format!(
+                "may have mixed case, but should otherwise match: {}",
+                meta::LABEL_RULE
+            );
+            errors.push(FieldError::invalid("spec.names.kind", kind, detail));
+        }
+        _ => {}
     }
     for field in ["plural", "singular"] {
         let value = string(&spec["names"][field]);
@@ -131,7 +139,11 @@ pub(crate) fn validate(definition: &Value, old: Option<&Value>) -> Vec<FieldErro
         ));
     }
     errors.extend(validate_versions(definition));
+    if old.is_none() {
+        errors.extend(unapproved(definition));
+    }
     if let Some(old) = old {
+        errors.extend(lost_versions(definition));
         for path in [
             ["scope", ""],
             ["names", "kind"],
@@ -198,6 +210,121 @@ pub(crate) fn taken_names(definition: &Value, served: &Served) -> Vec<FieldError
     errors
 }
 
+/// Groups of Kubernetes' own are for what its project has approved.
+fn unapproved(definition: &Value) -> Option<FieldError> {
+    const ANNOTATION: &str = "api-approved.kubernetes.io";
+    let group = string(&definition["spec"]["group"]);
+    let protected = ["k8s.io", "kubernetes.io"].into_iter().any(|domain| {
+        let prefix = group.strip_suffix(domain);
+        prefix.is_some_and(|prefix| prefix.is_empty() || prefix.ends_with('.'))
+    });
+    let approval = string(&definition["metadata"]["annotations"][ANNOTATION]);
+    let approved = approval.starts_with("unapproved") || url::Url::parse(approval).is_ok();
+    if !protected || approved {
+        return None;
+    }
+    let path = format!("metadata.annotations[{ANNOTATION}]");
+    let page = "see https://github.com/kubernetes/enhancements/pull/1111";
+    Some(if approval.is_empty() {
+        let detail = format!("protected groups must have approval annotation {ANNOTATION:?}, {page}");
+        FieldError::required(path, detail)
+    } else {
+        let detail = format!(
+            "protected groups must have approval annotation {ANNOTATION:?} with either a URL or a reason starting \
+             with \"unapproved\", {page}"
+        );
+        FieldError::invalid(path, approval, detail)
+    })
+}
+
+/// Versions that objects may be stored in, and that the definition has no longer.
+fn lost_versions(definition: &Value) -> Vec<FieldError> {
+    let lost = |(index, version): (usize, &Value)| {
+        let name = string(version);
+        (!versions(definition).any(|version| version["name"] == name)).then(|| {
+            let detail = format!(
+                "missing from spec.versions; {name} was previously a storage version, and must remain in \
+                 spec.versions until a storage migration ensures no data remains persisted in {name} and removes \
+                 {name} from status.storedVersions"
+            );
+            FieldError::invalid(format!("status.storedVersions[{index}]"), name, detail)
+        })
+    };
+    list(&definition["status"]["storedVersions"])
+        .enumerate()
+        .filter_map(lost)
+        .collect()
+}
+
+/// The values of a field of the versions, each with the path that errors in it have: kube-apiserver looks at what
+/// all versions have the same as at one field of the definition, `common`.
+fn by_version<'a>(definition: &'a Value, field: &str, common: &str) -> Vec<(String, &'a Value)> {
+    let values: Vec<&Value> = versions(definition).map(|version| &version[field]).collect();
+    match values.split_first() {
+        Some((first, rest)) if rest.iter().all(|value| value == first) => {
+            vec![(format!("spec.{common}"), first)]
+        }
+        _ => (0..)
+            .zip(values)
+            .map(|(index, value)| (format!("spec.versions[{index}].{field}"), value))
+            .collect(),
+    }
+}
+
+fn validate_column(path: &str, column: &Value) -> Vec<FieldError> {
+    const TYPES: [&str; 5] = ["boolean", "date", "integer", "number", "string"];
+    let mut errors = Vec::new();
+    let one_of = |field: &str, known: &[&str]| {
+        let value = string(&column[field]);
+        (!known.contains(&value)).then(|| {
+            let detail = format!("must be one of {}", known.join(","));
+            FieldError::invalid(format!("{path}.{field}"), value, detail)
+        })
+    };
+    if string(&column["name"]).is_empty() {
+        errors.push(FieldError::required(format!("{path}.name"), ""));
+    }
+    match string(&column["type"]) {
+        "" => errors.push(FieldError::required(
+            format!("{path}.type"),
+            format!("must be one of {}", TYPES.join(",")),
+        )),
+        _ => errors.extend(one_of("type", &TYPES)),
+    }
+    let json_path = string(&column["jsonPath"]);
+    let at = format!("{path}.JSONPath");
+    if json_path.is_empty() {
+        errors.push(FieldError::required(at, ""));
+    } else if !json_path.starts_with('.') {
+        let detail = "must be a simple json path starting with .";
+        errors.push(FieldError::invalid(at, json_path, detail));
+    } else if let Err(error) = JsonPath::parse(json_path) {
+        errors.push(FieldError::invalid(at, json_path, error));
+    }
+    errors
+}
+
+fn validate_scale(path: &str, scale: &Map<String, Value>) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    for (field, part) in [("specReplicasPath", ".spec"), ("statusReplicasPath", ".status")] {
+        let text = scale.get(field).map_or("", string);
+        let path = format!("{path}.{field}");
+        if text.is_empty() {
+            errors.push(FieldError::required(path, ""));
+        } else if text.contains('[') {
+            let detail = "should be a json path without the array notation";
+            errors.push(FieldError::invalid(path, text, detail));
+        } else if !text.strip_prefix(part).is_some_and(|rest| rest.starts_with('.')) {
+            errors.push(FieldError::invalid(
+                path,
+                text,
+                format!("should be a json path under {part}"),
+            ));
+        }
+    }
+    errors
+}
+
 fn validate_versions(definition: &Value) -> Vec<FieldError> {
     let mut errors = Vec::new();
     let mut names = BTreeSet::new();
@@ -205,8 +332,12 @@ fn validate_versions(definition: &Value) -> Vec<FieldError> {
         let path = format!("spec.versions[{index}]");
         let name = string(&version["name"]);
         if !names.insert(name) {
-            let kind = FieldErrorKind::Duplicate;
-            errors.push(FieldError::new(format!("{path}.name"), kind, name, ""));
+            let detail = "must contain unique version names";
+            errors.push(FieldError::invalid(
+                "spec.versions",
+                definition["spec"]["versions"].clone(),
+                detail,
+            ));
         }
         if !meta::is_label(name) {
             errors.push(FieldError::invalid(
@@ -215,31 +346,26 @@ fn validate_versions(definition: &Value) -> Vec<FieldError> {
                 meta::LABEL_RULE,
             ));
         }
-        let schema_path = format!("{path}.schema.openAPIV3Schema");
-        match &version["schema"]["openAPIV3Schema"] {
-            Value::Null => errors.push(FieldError::required(schema_path, "schemas are required")),
-            schema => {
-                if let Err(wrong) = Structural::compile(schema) {
-                    errors.extend(wrong.into_iter().map(|error| error.within(&schema_path)));
-                }
-            }
+        if version["schema"]["openAPIV3Schema"].is_null() {
+            errors.push(FieldError::required(format!("{path}.schema.openAPIV3Schema"), ""));
         }
-        for (index, column) in list(&version["additionalPrinterColumns"]).enumerate() {
-            let json_path = string(&column["jsonPath"]);
-            if let Err(error) = JsonPath::parse(json_path) {
-                let path = format!("{path}.additionalPrinterColumns[{index}].jsonPath");
-                errors.push(FieldError::invalid(path, json_path, error));
-            }
+    }
+    for (path, schema) in by_version(definition, "schema", "validation") {
+        let schema = &schema["openAPIV3Schema"];
+        if let (false, Err(wrong)) = (schema.is_null(), Structural::compile(schema)) {
+            let path = format!("{path}.openAPIV3Schema");
+            errors.extend(wrong.into_iter().map(|error| error.within(&path)));
         }
-        if let Value::Object(scale) = &version["subresources"]["scale"] {
-            for field in ["specReplicasPath", "statusReplicasPath"] {
-                let text = scale.get(field).map_or("", string);
-                if !text.starts_with('.') || text.contains('[') {
-                    let path = format!("{path}.subresources.scale.{field}");
-                    let detail = "should be a json path without the array notation";
-                    errors.push(FieldError::invalid(path, text, detail));
-                }
-            }
+    }
+    let columns = "additionalPrinterColumns";
+    for (path, columns) in by_version(definition, columns, columns) {
+        for (index, column) in list(columns).enumerate() {
+            errors.extend(validate_column(&format!("{path}[{index}]"), column));
+        }
+    }
+    for (path, subresources) in by_version(definition, "subresources", "subresources") {
+        if let Value::Object(scale) = &subresources["scale"] {
+            errors.extend(validate_scale(&format!("{path}.scale"), scale));
         }
     }
     if versions(definition)
@@ -362,10 +488,13 @@ fn printer_columns(declared: &Value) -> Vec<Column> {
         });
     }
     if columns.len() == 1 {
-        columns::default_columns()
-    } else {
-        columns
+        // Unlike built-in kinds' column of that name, it is a date.
+        columns.push(Column {
+            kind: "date".to_owned(),
+            ..columns::age_column()
+        });
     }
+    columns
 }
 
 fn string(value: &Value) -> &str {

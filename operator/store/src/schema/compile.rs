@@ -12,7 +12,7 @@ use super::{
     error::{FieldError, FieldErrorKind, join},
     format::Format,
     node::{Additional, Checks, GoType, ListType, Node, Type},
-    pattern, validate,
+    pattern, prune, validate,
 };
 
 /// Deeper schemas are refused: walks recurse, and the stack is finite.
@@ -168,8 +168,14 @@ impl<'a> Compiler<'a> {
             || node.checks.all_of.iter().any(|branch| branch.has_rules)
             || matches!(&node.additional, Additional::Node(child) if child.has_rules);
         if let (true, Some(default)) = (self.is_custom(), &node.default) {
-            self.errors
-                .extend(validate::values(&node, default, &join(path, "default")));
+            let at = join(path, "default");
+            self.errors.extend(validate::values(&node, default, &at));
+            let mut unknown = Vec::new();
+            prune::apply(&node, &mut default.clone(), node.embedded, "", &mut unknown);
+            if !unknown.is_empty() {
+                let detail = "must not have unknown fields";
+                self.errors.push(FieldError::invalid(at, default.clone(), detail));
+            }
         }
         node
     }
@@ -213,7 +219,7 @@ impl<'a> Compiler<'a> {
                 self.errors.push(FieldError::not_supported(
                     join(path, "x-kubernetes-list-type"),
                     other,
-                    ["atomic", "map", "set"],
+                    ["atomic", "set", "map"],
                 ));
                 ListType::Atomic
             }
@@ -541,8 +547,9 @@ impl<'a> Compiler<'a> {
         for key in &node.list_map_keys {
             let Some(property) = items.properties.get(key) else {
                 let detail = "entries must all be names of item properties";
+                let keys = node.list_map_keys.clone();
                 self.errors
-                    .push(FieldError::invalid(keys_path.clone(), key.as_str(), detail));
+                    .push(FieldError::invalid(keys_path.clone(), keys, detail));
                 continue;
             };
             let at = format!("{}[{key}]", join(path, "items.properties"));

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::node::{Additional, Node};
 
 /// Sets every absent field that has a default, as far down as objects are present. A `null` where the schema
-/// has a default and knows no `null` counts as absent.
+/// knows none counts as absent.
 pub(super) fn apply(node: &Node, value: &mut Value) {
     match value {
         Value::Object(fields) => {
@@ -25,17 +25,19 @@ pub(super) fn apply(node: &Node, value: &mut Value) {
                 Additional::Node(child) => Some(child),
                 _ => None,
             };
-            for (name, field) in fields.iter_mut() {
-                if let Some(child) = node.properties.get(name).or(additional) {
-                    if field.is_null()
-                        && !child.nullable
-                        && let Some(default) = &child.default
-                    {
-                        *field = default.clone();
+            fields.retain(|name, field| {
+                let Some(child) = node.properties.get(name).or(additional) else {
+                    return true;
+                };
+                if field.is_null() && !child.nullable {
+                    match &child.default {
+                        Some(default) => *field = default.clone(),
+                        None => return false,
                     }
-                    apply(child, field);
                 }
-            }
+                apply(child, field);
+                true
+            });
         }
         Value::Array(items) => {
             if let Some(child) = &node.items {

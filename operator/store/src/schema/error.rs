@@ -11,6 +11,8 @@ pub(crate) enum FieldErrorKind {
     Required,
     /// The value is malformed or out of bounds.
     Invalid,
+    /// As [`Self::Invalid`], of an object or a list, which is too big to print.
+    InvalidWhole,
     /// The value is not one of the allowed values.
     NotSupported,
     /// The value has another type than the schema asks for.
@@ -32,7 +34,7 @@ impl FieldErrorKind {
     pub(crate) fn reason(self) -> &'static str {
         match self {
             Self::Required => "FieldValueRequired",
-            Self::Invalid => "FieldValueInvalid",
+            Self::Invalid | Self::InvalidWhole => "FieldValueInvalid",
             Self::NotSupported => "FieldValueNotSupported",
             Self::TypeInvalid => "FieldValueTypeInvalid",
             Self::TooLong => "FieldValueTooLong",
@@ -46,7 +48,7 @@ impl FieldErrorKind {
     fn title(self) -> &'static str {
         match self {
             Self::Required => "Required value",
-            Self::Invalid | Self::TypeInvalid => "Invalid value",
+            Self::Invalid | Self::InvalidWhole | Self::TypeInvalid => "Invalid value",
             Self::NotSupported => "Unsupported value",
             Self::TooLong => "Too long",
             Self::TooMany => "Too many",
@@ -58,7 +60,10 @@ impl FieldErrorKind {
 
     /// Kubernetes leaves the value out where it is absent, secret by nature or too big to print.
     fn prints_value(self) -> bool {
-        !matches!(self, Self::Required | Self::Forbidden | Self::TooLong)
+        !matches!(
+            self,
+            Self::Required | Self::Forbidden | Self::TooLong | Self::InvalidWhole
+        )
     }
 }
 

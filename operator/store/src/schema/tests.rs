@@ -77,7 +77,7 @@ fn validate(spec: Value, value: Value) -> Vec<String> {
 #[case::too_many(
     json!({"type": "array", "maxItems": 1, "items": {"type": "string"}}),
     json!(["a", "b"]),
-    "spec: Too many: 2: must have at most 1 items"
+    "spec: Too many: 2: must have at most 1 item"
 )]
 #[case::duration(
     json!({"type": "string", "format": "duration"}),
@@ -106,12 +106,12 @@ fn validate(spec: Value, value: Value) -> Vec<String> {
     json!({"type": "object", "properties": {"a": {"type": "string"}, "b": {"type": "string"}},
            "oneOf": [{"required": ["a"]}, {"required": ["b"]}]}),
     json!({"a": "", "b": ""}),
-    "spec: Invalid value: \"\": \"spec\" must validate one and only one schema (oneOf). Found 2 valid alternatives"
+    "<nil>: Invalid value: \"\": \"spec\" must validate one and only one schema (oneOf). Found 2 valid alternatives"
 )]
 #[case::not(
     json!({"type": "object", "properties": {"a": {"type": "string"}}, "not": {"required": ["a"]}}),
     json!({"a": ""}),
-    "spec: Invalid value: \"\": \"spec\" must not validate the schema (not)"
+    "<nil>: Invalid value: \"\": \"spec\" must not validate the schema (not)"
 )]
 #[case::int_or_string(
     json!({"x-kubernetes-int-or-string": true}),
@@ -149,7 +149,7 @@ fn the_nearest_branch_explains_itself() {
     assert_eq!(
         validate(spec, json!({})),
         [
-            "spec: Invalid value: \"\": \"spec\" must validate at least one schema (anyOf)",
+            "<nil>: Invalid value: \"\": \"spec\" must validate at least one schema (anyOf)",
             "spec.b: Required value"
         ]
     );
@@ -188,7 +188,7 @@ fn the_nearest_branch_explains_itself() {
 #[case::unknown_key(
     with_spec(json!({"type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["n"],
                      "items": {"type": "object"}})),
-    "properties[spec].x-kubernetes-list-map-keys: Invalid value: \"n\": entries must all be names of item properties"
+    "properties[spec].x-kubernetes-list-map-keys: Invalid value: [\"n\"]: entries must all be names of item properties"
 )]
 #[case::bad_pattern(
     with_spec(json!({"type": "string", "pattern": "("})),
@@ -357,16 +357,16 @@ fn rules(rules: Value) -> Value {
 fn rules_decide(#[case] rule: &str, #[case] good: Value, #[case] bad: Value) {
     let schema = compile(rules(json!([{"rule": rule}])));
     assert_eq!(messages(&schema.validate(&object(good), None)), [""; 0]);
-    let expected = format!("spec: Invalid value: \"object\": failed rule: {rule}");
+    let expected = format!("spec: Invalid value: failed rule: {rule}");
     assert_eq!(messages(&schema.validate(&object(bad), None)), [expected]);
 }
 
 #[rstest]
-#[case(json!({"message": " no "}), "spec: Invalid value: \"object\": no")]
-#[case(json!({"messageExpression": "'max is ' + string(self.max)"}), "spec: Invalid value: \"object\": max is 1")]
-#[case(json!({"messageExpression": "self.url", "message": "else"}), "spec: Invalid value: \"object\": else")]
-#[case(json!({"message": "no", "fieldPath": ".max"}), "spec.max: Invalid value: \"object\": no")]
-#[case(json!({"message": "no", "fieldPath": "['with-dash']"}), "spec.with-dash: Invalid value: \"object\": no")]
+#[case(json!({"message": " no "}), "spec: Invalid value: no")]
+#[case(json!({"messageExpression": "'max is ' + string(self.max)"}), "spec: Invalid value: max is 1")]
+#[case(json!({"messageExpression": "self.url", "message": "else"}), "spec: Invalid value: else")]
+#[case(json!({"message": "no", "fieldPath": ".max"}), "spec.max: Invalid value: no")]
+#[case(json!({"message": "no", "fieldPath": "['with-dash']"}), "spec.with-dash: Invalid value: no")]
 #[case(json!({"message": "no", "reason": "FieldValueForbidden"}), "spec: Forbidden: no")]
 #[case(json!({"message": "no", "reason": "FieldValueRequired", "fieldPath": ".url"}), "spec.url: Required value: no")]
 fn rules_say_what_they_are_told_to(#[case] mut rule: Value, #[case] message: &str) {
@@ -418,7 +418,7 @@ fn transition_rules_see_the_old_value() {
     assert_eq!(schema.validate(&object(json!({"max": 3})), Some(&old)), []);
     assert_eq!(
         messages(&schema.validate(&object(json!({"max": 1})), Some(&old))),
-        ["spec: Invalid value: \"object\": only grows"]
+        ["spec: Invalid value: only grows"]
     );
 }
 
@@ -433,7 +433,7 @@ fn transition_rules_find_list_items_by_key() {
     let shrunk = object(json!({"stacks": [{"name": "b", "size": 1}, {"name": "a", "size": 1}]}));
     assert_eq!(
         messages(&schema.validate(&shrunk, Some(&old))),
-        ["spec.stacks[1].size: Invalid value: \"integer\": may not shrink"]
+        ["spec.stacks[1].size: Invalid value: 1: may not shrink"]
     );
 }
 
@@ -465,7 +465,7 @@ fn rules_at_the_root_see_the_names_of_the_object() {
     value["metadata"]["name"] = json!("b");
     assert_eq!(
         messages(&schema.validate(&value, None)),
-        ["<nil>: Invalid value: \"object\": call it a"]
+        ["<nil>: Invalid value: call it a"]
     );
 }
 

@@ -155,15 +155,25 @@ impl Walk<'_> {
         let checks = &node.checks;
         let count = fields.len() as u64;
         if let Some(max) = checks.max_properties.filter(|max| count > *max) {
-            let detail = format!("must have at most {max} items");
+            let detail = at_most(max);
             self.push(path, FieldErrorKind::TooMany, Value::from(count), detail);
         }
         if let Some(min) = checks.min_properties.filter(|min| count < *min) {
-            let value = Value::Object(fields.clone());
-            self.invalid(path, value, format!("should have at least {min} properties"));
+            self.invalid(
+                path,
+                count.into(),
+                format!("should have at least {min} properties"),
+            );
         }
         for name in checks.required.iter().filter(|name| !fields.contains_key(*name)) {
             self.errors.push(FieldError::required(join(path, name), ""));
+        }
+        if node.embedded {
+            for name in ["apiVersion", "kind"] {
+                if fields.get(name).and_then(Value::as_str).unwrap_or("").is_empty() {
+                    self.errors.push(FieldError::required(join(path, name), ""));
+                }
+            }
         }
         for (name, value) in fields {
             if let Some(child) = node.field(name) {
@@ -176,12 +186,11 @@ impl Walk<'_> {
         let checks = &node.checks;
         let count = items.len() as u64;
         if let Some(max) = checks.max_items.filter(|max| count > *max) {
-            let detail = format!("must have at most {max} items");
+            let detail = at_most(max);
             self.push(path, FieldErrorKind::TooMany, Value::from(count), detail);
         }
         if let Some(min) = checks.min_items.filter(|min| count < *min) {
-            let value = Value::Array(items.to_vec());
-            self.invalid(path, value, format!("should have at least {min} items"));
+            self.invalid(path, count.into(), format!("should have at least {min} items"));
         }
         if checks.unique_items && first_duplicate(items.iter().map(canonical)).is_some() {
             self.invalid(
@@ -271,9 +280,10 @@ impl Walk<'_> {
         }
     }
 
+    /// kube-apiserver names the field in the message alone.
     fn junctor(&mut self, path: &str, says: &str) {
         self.push(
-            path,
+            "",
             FieldErrorKind::Invalid,
             Value::from(""),
             format!("{} {says}", quote(path)),
@@ -297,6 +307,11 @@ impl Walk<'_> {
             detail,
         });
     }
+}
+
+fn at_most(max: u64) -> String {
+    let items = if max == 1 { "item" } else { "items" };
+    format!("must have at most {max} {items}")
 }
 
 /// The object as a whole has no path of its own.

@@ -149,7 +149,7 @@ async fn what_changes_nothing_keeps_the_version() {
 #[case::unknown("POST", "?fieldValidation=Strict", json!({"spec": {"size": 1, "bogus": {"x": 1}}}), 400,
     "Widget in version \"v1\" cannot be handled as a Widget: strict decoding error: unknown field \"spec.bogus\"")]
 #[case::option("POST", "?dryRun=Some", json!({"spec": {"size": 1}}), 422, "dryRun: Unsupported value: [\"Some\"]")]
-#[case::version("POST", "", json!({"metadata": {"name": "x", "resourceVersion": "1"}, "spec": {"size": 1}}), 400,
+#[case::version("POST", "", json!({"metadata": {"name": "x", "resourceVersion": "1"}, "spec": {"size": 1}}), 500,
     "resourceVersion should not be set on objects to be created")]
 #[case::shape("POST", "", json!([1]), 400, "must be an object")]
 #[case::metadata("POST", "", json!({"metadata": 3}), 400, "must be an object")]
@@ -164,6 +164,10 @@ async fn bad_objects_are_refused(
     let store = store().await;
     if object.is_object() && object.get("metadata").is_none() {
         object["metadata"] = json!({"name": "x"});
+    }
+    if object.is_object() && object.get("kind").is_none() {
+        object["apiVersion"] = json!("test.dev/v1");
+        object["kind"] = json!("Widget");
     }
     let path = format!("{WIDGETS}{query}");
     let (found, _, status) = send(&store, method, &path, JSON, object.to_string()).await;
@@ -719,7 +723,7 @@ async fn a_definition_is_served_at_once_and_takes_its_objects_along() {
 
 #[rstest]
 #[case("/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/size/type", json!("number-ish"),
-    "spec.versions[0].schema.openAPIV3Schema")]
+    "spec.validation.openAPIV3Schema")]
 #[case("/metadata/name", json!("gadgets.test.dev"), "metadata.name")]
 #[case("/spec/versions/0/storage", json!(false), "exactly one version marked as storage version")]
 #[case("/spec/versions/0/additionalPrinterColumns/0/jsonPath", json!("spec.size"), "additionalPrinterColumns[0]")]

@@ -117,7 +117,7 @@ impl Rule {
             errors.push(FieldError::required(join(path, "rule"), "rule is not specified"));
         }
         if message.contains('\n') {
-            let detail = "message must not contain line breaks";
+            let detail = "must not contain line breaks";
             errors.push(FieldError::invalid(
                 join(path, "message"),
                 message.as_str(),
@@ -405,10 +405,15 @@ impl Walk {
                     true => format!("failed rule: {}", rule.source),
                     false => rule.message.clone(),
                 });
+        let whole = value.is_object() || value.is_array();
+        let kind = match rule.kind {
+            FieldErrorKind::Invalid if whole => FieldErrorKind::InvalidWhole,
+            kind => kind,
+        };
         Some(FieldError::new(
             at(&join(path, &rule.field_path)),
-            rule.kind,
-            ty,
+            kind,
+            value.clone(),
             message,
         ))
     }

@@ -63,14 +63,14 @@ impl DeleteOptions {
             (Some("Foreground"), _) => Some(Propagation::Foreground),
             (Some("Orphan"), _) | (_, Some(true)) => Some(Propagation::Orphan),
             (Some(other), _) => {
-                let supported = ["Background", "Foreground", "Orphan"];
+                let supported = ["Foreground", "Background", "Orphan", "nil"];
                 return refuse(FieldError::not_supported("propagationPolicy", other, supported));
             }
             (None, _) => None,
         };
         let dry_run = given["dryRun"][0].as_str().or_else(|| call.query.get("dryRun"));
         if let Some(other) = dry_run.filter(|value| *value != "All") {
-            return refuse(FieldError::not_supported("dryRun", other, ["All"]));
+            return refuse(FieldError::not_supported("dryRun", json!([other]), ["All"]));
         }
         Ok(DeleteOptions {
             propagation,
@@ -138,6 +138,9 @@ pub(crate) async fn delete_collection(
     call: &Call,
 ) -> Result<Response<ResponseBody>, Failure> {
     let kind = &target.kind;
+    if !kind.verbs().contains(&"deletecollection") {
+        return Err(Failure::no_such_method());
+    }
     let format = object_format(&call.headers, &call.query)?;
     let options = DeleteOptions::parse(call)?;
     let selector = Selector::parse(&call.query, kind)?;
@@ -225,14 +228,17 @@ fn check_preconditions(
     live: &Stored,
     options: &DeleteOptions,
 ) -> Result<(), Failure> {
-    let refuse = |what: &str, asked: &str, found: &str| {
-        let why =
-            format!("Precondition failed: {what} in precondition: {asked}, {what} in object meta: {found}");
-        Err(Failure::conflict(kind, name, &why))
+    let refuse = |what: &str, asked: &str, found: &str, why: &str| {
+        let message = format!(
+            "Operation cannot be fulfilled on {} {name:?}: the {what} in the precondition ({asked}) does not match the \
+             {what} in record ({found}). The object might have been {why}",
+            kind.kind
+        );
+        Err(Failure::new(StatusCode::CONFLICT, "Conflict", message).about(kind, name))
     };
     let uid = meta::string(&live.value, "uid");
     if let Some(asked) = options.uid.as_deref().filter(|asked| *asked != uid) {
-        return refuse("UID", asked, uid);
+        return refuse("UID", asked, uid, "deleted and then recreated");
     }
     let version = live.revision.to_string();
     if let Some(asked) = options
@@ -240,7 +246,7 @@ fn check_preconditions(
         .as_deref()
         .filter(|asked| *asked != version)
     {
-        return refuse("ResourceVersion", asked, &version);
+        return refuse("ResourceVersion", asked, &version, "modified");
     }
     Ok(())
 }

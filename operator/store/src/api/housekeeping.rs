@@ -4,13 +4,13 @@
 //! One task follows all changes. What it does depends on the state alone, not on the change that woke it, so that
 //! work cut short by a crash is found again by the first look at everything.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::builtin::{self, NAMESPACE_FINALIZER};
 use super::crd::CLEANUP_FINALIZER;
@@ -293,9 +293,10 @@ async fn tend_namespace(api: &Api, name: &str) -> Result<(), Failure> {
     let Some((target, _)) = namespace else {
         return Ok(());
     };
-    if !remaining().is_empty() {
+    let held = remaining();
+    if !held.is_empty() {
         // Finalizers hold some of it. Its departure will bring us back.
-        return Ok(());
+        return tell_what_remains(api, target, &held).await;
     }
     let finalize = Target {
         subresource: Some("finalize".to_owned()),
@@ -308,6 +309,88 @@ async fn tend_namespace(api: &Api, name: &str) -> Result<(), Failure> {
             .as_array_mut()?
             .retain(|finalizer| finalizer != NAMESPACE_FINALIZER);
         Some(ended)
+    })
+    .await
+}
+
+/// Says in the status of a namespace that is being deleted what it waits for.
+async fn tell_what_remains(api: &Api, namespace: Target, held: &[Key]) -> Result<(), Failure> {
+    let mut resources = BTreeMap::<String, usize>::new();
+    let mut finalizers = BTreeMap::<String, usize>::new();
+    api.engine().read(|memory| {
+        for (key, stored) in held.iter().filter_map(|key| Some((key, memory.get(key)?))) {
+            let (group, plural) = key.resource.split_once('/').unwrap_or(("", &key.resource));
+            *resources.entry(format!("{plural}.{group}")).or_default() += 1;
+            for finalizer in meta::finalizers(&stored.value) {
+                *finalizers.entry(finalizer.to_owned()).or_default() += 1;
+            }
+        }
+    });
+    let counted = |what: &BTreeMap<String, usize>, verb: &str| {
+        let parts: Vec<String> = what
+            .iter()
+            .map(|(name, count)| format!("{name} {verb} {count} resource instances"))
+            .collect();
+        parts.join(", ")
+    };
+    let condition = |name: &str, status: &str, reason: &str, message: String| {
+        json!({
+            "type": name, "status": status, "reason": reason, "message": message, "lastTransitionTime": meta::now(),
+        })
+    };
+    let conditions = [
+        condition(
+            "NamespaceDeletionDiscoveryFailure",
+            "False",
+            "ResourcesDiscovered",
+            "All resources successfully discovered".to_owned(),
+        ),
+        condition(
+            "NamespaceDeletionGroupVersionParsingFailure",
+            "False",
+            "ParsedGroupVersions",
+            "All legacy kube types successfully parsed".to_owned(),
+        ),
+        condition(
+            "NamespaceDeletionContentFailure",
+            "False",
+            "ContentDeleted",
+            "All content successfully deleted, may be waiting on finalization".to_owned(),
+        ),
+        condition(
+            "NamespaceContentRemaining",
+            "True",
+            "SomeResourcesRemain",
+            format!("Some resources are remaining: {}", counted(&resources, "has")),
+        ),
+        condition(
+            "NamespaceFinalizersRemaining",
+            "True",
+            "SomeFinalizersRemain",
+            format!(
+                "Some content in the namespace has finalizers remaining: {}",
+                counted(&finalizers, "in")
+            ),
+        ),
+    ];
+    let status = Target {
+        subresource: Some("status".to_owned()),
+        ..namespace
+    };
+    write::modify_by_server(api, &status, |namespace| {
+        let told = |condition: &Value| {
+            let name = &condition["type"];
+            let before = namespace["status"]["conditions"].as_array();
+            let same = before.into_iter().flatten().find(|old| {
+                old["type"] == *name
+                    && old["status"] == condition["status"]
+                    && old["message"] == condition["message"]
+            });
+            same.unwrap_or(condition).clone()
+        };
+        let mut waiting = namespace.clone();
+        waiting["status"]["conditions"] = conditions.iter().map(told).collect();
+        Some(waiting)
     })
     .await
 }

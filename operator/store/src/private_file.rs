@@ -40,7 +40,7 @@ impl Prepared {
     }
 
     /// The file while it waits.
-    pub(crate) fn path(&self) -> &Path {
+    pub(crate) fn temporary(&self) -> &Path {
         &self.temporary
     }
 

@@ -1,10 +1,12 @@
 //! Request bodies: reading them within limits, and decoding the media types that clients send.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
 use super::status::Failure;
@@ -58,6 +60,92 @@ pub(crate) fn decode(headers: &HeaderMap, body: &[u8]) -> Result<Value, Failure>
         "application/yaml" => yaml(body),
         "application/vnd.kubernetes.protobuf" => protobuf::decode(body).map_err(|error| broken(&error)),
         _ => Err(Failure::unsupported_media_type(ACCEPTED)),
+    }
+}
+
+/// The fields that a JSON body has more than once, by their paths: `data.k`, `spec.ports[1].name`.
+pub(crate) fn repeated_fields(body: &[u8]) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    // What is no JSON is refused by who decodes it.
+    let _ = Repeated {
+        path: String::new(),
+        found: &mut found,
+    }
+    .deserialize(&mut reader);
+    found
+}
+
+/// Walks a value without keeping it, and notes fields that come again.
+struct Repeated<'f> {
+    path: String,
+    found: &'f mut Vec<String>,
+}
+
+impl<'de> DeserializeSeed<'de> for Repeated<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<(), D::Error> {
+        reader.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Repeated<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a value of JSON")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<(), A::Error> {
+        let mut seen = HashSet::new();
+        while let Some(name) = fields.next_key::<String>()? {
+            let path = match self.path.as_str() {
+                "" => name.clone(),
+                parent => format!("{parent}.{name}"),
+            };
+            if !seen.insert(name) {
+                self.found.push(path.clone());
+            }
+            let found = &mut *self.found;
+            fields.next_value_seed(Repeated { path, found })?;
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        for index in 0_usize.. {
+            let path = format!("{}[{index}]", self.path);
+            let found = &mut *self.found;
+            if items.next_element_seed(Repeated { path, found })?.is_none() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
     }
 }
 

@@ -47,6 +47,9 @@ pub(crate) fn to_stored(kind: &Kind, mut object: Value) -> Value {
 
 /// Where a field of the kind's version is in stored objects, by its dotted path.
 pub(crate) fn stored_path(kind: &Kind, path: &str) -> String {
+    if kind.is(EVENTS) && path == "source" {
+        return "source.component".to_owned();
+    }
     if kind.is(EVENTS) && kind.api_version() != kind.stored_as {
         let (field, rest) = path.split_at(path.find('.').unwrap_or(path.len()));
         if let Some((_, old)) = EVENT_FIELDS.iter().find(|(new, _)| *new == field) {

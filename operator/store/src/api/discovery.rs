@@ -200,7 +200,7 @@ fn aggregated<'a>(form: &str, groups: impl Iterator<Item = &'a Group>) -> Respon
         "metadata": {},
         "items": items,
     });
-    let mut response = respond(StatusCode::OK, &list);
+    let mut response = document(Document::of(list.to_string().into()));
     let media_type = format!("application/json;g=apidiscovery.k8s.io;v={form};as=APIGroupDiscoveryList");
     if let Ok(media_type) = HeaderValue::from_str(&media_type) {
         response.headers_mut().insert(header::CONTENT_TYPE, media_type);

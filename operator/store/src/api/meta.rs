@@ -5,17 +5,20 @@ use serde_json::{Map, Value};
 
 use crate::schema::FieldError;
 
-pub(crate) const LABEL_RULE: &str = "a lowercase RFC 1035 label must consist of lower case alphanumeric characters \
-     or '-', start with an alphabetic character, and end with an alphanumeric character";
+pub(crate) const LABEL_RULE: &str = "a DNS-1035 label must consist of lower case alphanumeric characters \
+     or '-', start with an alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or \
+     'abc-123', regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')";
 const SUBDOMAIN_RULE: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, \
      '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for \
      validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
-const QUALIFIED_RULE: &str = "name part must consist of alphanumeric characters, '-', '_' or '.', and must start \
+const QUALIFIED_RULE: &str = "must consist of alphanumeric characters, '-', '_' or '.', and must start \
      and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for \
      validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
 const LABEL_VALUE_RULE: &str = "a valid label must be an empty string or consist of alphanumeric characters, '-', \
      '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or \
      '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
+/// A label's value, and its name without prefix.
+const LABEL_BYTES: usize = 63;
 /// All annotations of an object together.
 const ANNOTATION_BYTES: usize = 256 << 10;
 
@@ -140,16 +143,12 @@ pub(crate) fn validate(
         ));
     }
     for (key, value) in metadata["labels"].as_object().into_iter().flatten() {
-        if !is_qualified(key) {
-            errors.push(FieldError::invalid(
-                "metadata.labels",
-                key.as_str(),
-                QUALIFIED_RULE,
-            ));
+        for wrong in wrong_qualified(key) {
+            errors.push(FieldError::invalid("metadata.labels", key.as_str(), wrong));
         }
         let text = value.as_str().unwrap_or("");
-        if text.len() > 63 {
-            let detail = "must be no more than 63 bytes";
+        if text.len() > LABEL_BYTES {
+            let detail = format!("must be no more than {LABEL_BYTES} bytes");
             errors.push(FieldError::invalid("metadata.labels", value.clone(), detail));
         } else if !is_label_value(text) {
             errors.push(FieldError::invalid(
@@ -162,12 +161,8 @@ pub(crate) fn validate(
     let mut size = 0;
     for (key, value) in metadata["annotations"].as_object().into_iter().flatten() {
         size += key.len() + value.as_str().map_or(0, str::len);
-        if !is_qualified(&key.to_lowercase()) {
-            errors.push(FieldError::invalid(
-                "metadata.annotations",
-                key.as_str(),
-                QUALIFIED_RULE,
-            ));
+        for wrong in wrong_qualified(&key.to_lowercase()) {
+            errors.push(FieldError::invalid("metadata.annotations", key.as_str(), wrong));
         }
     }
     if size > ANNOTATION_BYTES {
@@ -175,13 +170,12 @@ pub(crate) fn validate(
         let detail = format!("may not be more than {ANNOTATION_BYTES} bytes");
         errors.push(FieldError::new("metadata.annotations", kind, "", detail));
     }
-    for (index, finalizer) in finalizers(object).enumerate() {
-        if !is_qualified(finalizer) {
-            let path = format!("metadata.finalizers[{index}]");
-            errors.push(FieldError::invalid(path, finalizer, QUALIFIED_RULE));
+    for finalizer in finalizers(object) {
+        for wrong in wrong_qualified(finalizer) {
+            errors.push(FieldError::invalid("metadata.finalizers", finalizer, wrong));
         }
     }
-    let mut controllers = 0;
+    let mut controllers = Vec::new();
     for owner in metadata["ownerReferences"].as_array().into_iter().flatten() {
         for (field, detail) in [
             ("apiVersion", "version must not be empty"),
@@ -194,10 +188,15 @@ pub(crate) fn validate(
                 errors.push(FieldError::invalid(path, "", detail));
             }
         }
-        controllers += usize::from(owner["controller"] == true);
+        if owner["controller"] == true {
+            let text = |field: &str| owner[field].as_str().unwrap_or("");
+            controllers.push(format!("{}/{}", text("kind"), text("name")));
+        }
     }
-    if controllers > 1 {
-        let detail = "Only one reference can have Controller set to true";
+    if let [first, second, ..] = controllers.as_slice() {
+        let detail = format!(
+            "Only one reference can have Controller set to true. Found \"true\" in references for {first} and {second}"
+        );
         errors.push(FieldError::invalid(
             "metadata.ownerReferences",
             metadata["ownerReferences"].clone(),
@@ -236,20 +235,44 @@ fn is_dns_part(text: &str, first: fn(char) -> bool) -> bool {
             .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
 }
 
-/// `name` or `prefix/name`, the prefix being a DNS subdomain.
-fn is_qualified(text: &str) -> bool {
+/// What is wrong with a name that must be `name` or `prefix/name`, the prefix being a DNS subdomain.
+pub(crate) fn wrong_qualified(text: &str) -> Vec<String> {
+    let mut wrong = Vec::new();
     let (prefix, name) = match text.split_once('/') {
+        Some((_, name)) if name.contains('/') => {
+            return vec![format!(
+                "a valid label key {QUALIFIED_RULE} with an optional DNS subdomain prefix and '/' (e.g. \
+                 'example.com/MyName')"
+            )];
+        }
         Some((prefix, name)) => (Some(prefix), name),
         None => (None, text),
     };
-    prefix.is_none_or(is_subdomain) && !name.is_empty() && is_label_value(name)
+    match prefix.map(|prefix| (prefix, wrong_subdomain(prefix))) {
+        Some(("", _)) => wrong.push("prefix part must be non-empty".to_owned()),
+        Some((_, Some(detail))) => wrong.push(format!("prefix part {detail}")),
+        _ => {}
+    }
+    if name.is_empty() {
+        wrong.push("name part must be non-empty".to_owned());
+    } else if name.len() > LABEL_BYTES {
+        wrong.push(format!("name part must be no more than {LABEL_BYTES} bytes"));
+    }
+    if name.is_empty() || !has_label_form(name) {
+        wrong.push(format!("name part {QUALIFIED_RULE}"));
+    }
+    wrong
 }
 
-fn is_label_value(text: &str) -> bool {
+/// What the value of a label may be.
+pub(crate) fn is_label_value(text: &str) -> bool {
+    text.len() <= LABEL_BYTES && has_label_form(text)
+}
+
+fn has_label_form(text: &str) -> bool {
     let edge = |c: char| c.is_ascii_alphanumeric();
     text.is_empty()
-        || (text.len() <= 63
-            && text.starts_with(edge)
+        || (text.starts_with(edge)
             && text.ends_with(edge)
             && text.chars().all(|c| edge(c) || matches!(c, '-' | '_' | '.')))
 }
@@ -267,7 +290,7 @@ mod tests {
     #[case(json!({"name": "A"}), &["metadata.name"])]
     #[case(json!({"name": "a", "labels": {"x/y": "v", "bad key": "v"}}), &["metadata.labels"])]
     #[case(json!({"name": "a", "labels": {"x": "-"}}), &["metadata.labels"])]
-    #[case(json!({"name": "a", "finalizers": ["x.io/ok", "no no"]}), &["metadata.finalizers[1]"])]
+    #[case(json!({"name": "a", "finalizers": ["x.io/ok", "no no"]}), &["metadata.finalizers"])]
     #[case(json!({"name": "a", "ownerReferences": [{"apiVersion": "v1", "kind": "A", "name": "x"}]}),
         &["metadata.ownerReferences.uid"])]
     fn validates(#[case] metadata: Value, #[case] paths: &[&str]) {

@@ -19,7 +19,7 @@ use crate::schema::FieldError;
 pub(crate) fn get(api: &Api, target: &Target, call: &Call) -> Result<Response<ResponseBody>, Failure> {
     let format = object_format(&call.headers, &call.query)?;
     let name = target.name.as_deref().unwrap_or("");
-    if let Some(asked) = call.query.number("resourceVersion")? {
+    if let Some(asked) = call.query.resource_version()? {
         refuse_future(api, asked)?;
     }
     let stored = find(api, target, name)?;
@@ -126,11 +126,15 @@ struct Page {
 impl Page {
     /// The rules of `resourceVersion` and `resourceVersionMatch` are those of the Kubernetes API concepts.
     fn parse(query: &Query) -> Result<Self, Failure> {
+        let refuse = |error: FieldError| Err(Failure::invalid_options("ListOptions", error));
+        if query.has("sendInitialEvents") {
+            let why = "sendInitialEvents is forbidden for list";
+            return refuse(FieldError::forbidden("sendInitialEvents", why));
+        }
         let limit = query.number("limit")?.filter(|limit| *limit > 0);
         let limit = limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
         let version = query.number("resourceVersion")?;
         let matching = query.get("resourceVersionMatch");
-        let refuse = |error: FieldError| Err(Failure::invalid_options("ListOptions", error));
         if let Some(token) = query.get("continue") {
             if matching.is_some() {
                 let why = "resourceVersionMatch is forbidden when continue is provided";
@@ -169,7 +173,7 @@ impl Page {
             }),
             (Some("NotOlderThan"), at) => Ok(Page { at_least: at, ..page }),
             (Some(other), _) => {
-                let supported = ["Exact", "NotOlderThan"];
+                let supported = ["Exact", "NotOlderThan", ""];
                 refuse(FieldError::not_supported(
                     "resourceVersionMatch",
                     other,

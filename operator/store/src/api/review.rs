@@ -7,6 +7,7 @@ use super::kinds::Kind;
 use super::negotiate::object_format;
 use super::status::Failure;
 use super::{Call, ResponseBody, body};
+use crate::schema::FieldError;
 
 pub(crate) fn answer(kind: &Kind, call: &Call) -> Result<Response<ResponseBody>, Failure> {
     object_format(&call.headers, &call.query)?;
@@ -16,6 +17,14 @@ pub(crate) fn answer(kind: &Kind, call: &Call) -> Result<Response<ResponseBody>,
             "the object provided is unrecognized: it must be an object",
         ));
     };
+    let spec = &fields.get("spec").cloned().unwrap_or_default();
+    if kind.kind.ends_with("AccessReview")
+        && spec["resourceAttributes"].is_null() == spec["nonResourceAttributes"].is_null()
+    {
+        let why = "exactly one of nonResourceAttributes or resourceAttributes must be specified";
+        let error = FieldError::invalid("spec.resourceAttributes", spec["resourceAttributes"].clone(), why);
+        return Err(Failure::invalid(kind, "", &[error]));
+    }
     let status = match kind.kind.as_str() {
         "SelfSubjectReview" => json!({"userInfo": {"username": call.user.name, "groups": call.user.groups}}),
         "SelfSubjectRulesReview" => json!({

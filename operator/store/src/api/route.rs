@@ -138,6 +138,21 @@ impl Query {
         }
     }
 
+    /// The state that is asked for.
+    ///
+    /// # Errors
+    /// 500 unless the value is a number, as kube-apiserver has it.
+    pub(crate) fn resource_version(&self) -> Result<Option<u64>, Failure> {
+        let parse = |value: &str| {
+            value.parse().map_err(|_| {
+                Failure::unreasoned(format!(
+                    "resourceVersion: Invalid value: {value:?}: strconv.ParseUint: parsing {value:?}: invalid syntax"
+                ))
+            })
+        };
+        self.get("resourceVersion").map(parse).transpose()
+    }
+
     /// # Errors
     /// 400 unless the value is a number.
     pub(crate) fn number(&self, name: &str) -> Result<Option<u64>, Failure> {

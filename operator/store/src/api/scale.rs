@@ -20,6 +20,11 @@ pub(crate) async fn answer(
     let name = target.name.as_deref().unwrap_or("");
     let live = read::find(api, target, name)?;
     let shown = show(scale, &live.value);
+    if call.method == Method::GET && target.kind.custom && replicas_of(scale, &live.value).is_none() {
+        let path = scale.spec_replicas.join(".");
+        let why = format!("the spec replicas field \".{path}\" does not exist");
+        return Err(Failure::internal(why));
+    }
     let wanted = match call.method {
         Method::GET => return Ok(super::json(StatusCode::OK, &shown)),
         Method::PUT => body::decode(&call.headers, &call.body)?,
@@ -43,7 +48,7 @@ pub(crate) async fn answer(
     let replicas = match wanted["spec"].get("replicas") {
         None => 0,
         Some(replicas) => replicas.as_i64().filter(|count| *count >= 0).ok_or_else(|| {
-            let detail = "must be greater than or equal to 0";
+            let detail = "should be a non-negative integer";
             let error = FieldError::invalid("spec.replicas", replicas.clone(), detail);
             Failure::invalid_kind("Scale", "autoscaling", name, &[error])
         })?,
@@ -66,6 +71,11 @@ pub(crate) async fn answer(
     Ok(super::json(StatusCode::OK, &show(scale, &changed)))
 }
 
+fn replicas_of(scale: &Scale, object: &Value) -> Option<i64> {
+    let mut path = scale.spec_replicas.iter();
+    path.try_fold(object, |value, field| value.get(field))?.as_i64()
+}
+
 fn show(scale: &Scale, object: &Value) -> Value {
     let metadata = &object["metadata"];
     let mut shown = Map::new();
@@ -74,10 +84,6 @@ fn show(scale: &Scale, object: &Value) -> Value {
             shown.insert(field.to_owned(), value.clone());
         }
     }
-    let replicas = scale
-        .spec_replicas
-        .iter()
-        .try_fold(object, |value, field| value.get(field));
     let first = |path: &super::jsonpath::JsonPath| path.find(object).first().map(|value| (*value).clone());
     let mut status = json!({"replicas": first(&scale.status_replicas).unwrap_or_else(|| 0.into())});
     let selector = match &scale.selector {
@@ -92,7 +98,7 @@ fn show(scale: &Scale, object: &Value) -> Value {
         "kind": "Scale",
         "apiVersion": "autoscaling/v1",
         "metadata": shown,
-        "spec": {"replicas": replicas.and_then(Value::as_i64).unwrap_or(0)},
+        "spec": {"replicas": replicas_of(scale, object).unwrap_or(0)},
         "status": status,
     })
 }

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::convert::stored_path;
 use super::kinds::Kind;
+use super::meta;
 use super::route::Query;
 use super::status::Failure;
 
@@ -75,13 +76,14 @@ impl Selector {
             .map_err(|error| Failure::bad_request(format!("unable to parse requirement: {error}")))?;
         let fields = parse_fields(query.get("fieldSelector").unwrap_or("")).map_err(Failure::bad_request)?;
         if let Some(unknown) = fields.iter().find(|field| !kind.selects_by(&field.path)) {
-            return Err(Failure::bad_request(format!(
-                "Unable to find {:?} that match label selector \"\", field selector {:?}: \
-                 field label not supported: {}",
-                kind.api_version_kind(),
-                query.get("fieldSelector").unwrap_or(""),
-                unknown.path
-            )));
+            let path = &unknown.path;
+            return Err(Failure::bad_request(if kind.custom {
+                format!("field label not supported: {path}")
+            } else {
+                format!(
+                    "{path:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\""
+                )
+            }));
         }
         let stored = |field: FieldRequirement| FieldRequirement {
             path: stored_path(kind, &field.path),
@@ -152,21 +154,18 @@ fn field(object: &Value, path: &str) -> String {
 }
 
 fn parse_labels(text: &str) -> Result<Vec<LabelRequirement>, String> {
-    split_outside_parentheses(text)
-        .into_iter()
-        .map(str::trim)
-        .filter(|part| !part.is_empty())
-        .map(parse_label)
-        .collect()
+    if text.trim().is_empty() {
+        return Ok(Vec::new());
+    }
+    let parts = split_outside_parentheses(text);
+    parts.into_iter().map(str::trim).map(parse_label).collect()
 }
 
 fn parse_label(text: &str) -> Result<LabelRequirement, String> {
     let requirement = |key: &str, demand: Demand| {
         let key = key.trim();
-        if key.is_empty() || key.contains(char::is_whitespace) || key.contains(['(', ')', '=', '!', ',']) {
-            return Err(format!(
-                "found {text:?}, expected: a label's name and what it must be"
-            ));
+        if let Some(wrong) = meta::wrong_qualified(key).first() {
+            return Err(format!("key: Invalid value: {key:?}: {wrong}"));
         }
         Ok(LabelRequirement {
             key: key.to_owned(),
@@ -175,8 +174,7 @@ fn parse_label(text: &str) -> Result<LabelRequirement, String> {
     };
     let value = |value: &str| {
         let value = value.trim();
-        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-        if value.chars().all(plain) {
+        if meta::is_label_value(value) {
             Ok(value.to_owned())
         } else {
             Err(format!("invalid label value: {value:?}"))
@@ -261,7 +259,7 @@ fn parse_field(text: &str) -> Result<FieldRequirement, String> {
         .or_else(|| text.split_once("==").map(|(path, value)| (path, value, true)))
         .or_else(|| text.split_once('=').map(|(path, value)| (path, value, true)));
     let Some((path, value, equal)) = split else {
-        return Err(format!("invalid field selector: {text:?}; it lacks an operator"));
+        return Err(format!("invalid selector: '{text}'; can't understand '{text}'"));
     };
     let mut unescaped = String::with_capacity(value.len());
     let mut characters = value.chars();
@@ -336,6 +334,8 @@ mod tests {
     #[case("app is (web)")]
     #[case("size>x")]
     #[case("app=a b")]
+    #[case("app,,size")]
+    #[case("-app=a")]
     fn no_labels(#[case] text: &str) {
         parse_labels(text).unwrap_err();
     }

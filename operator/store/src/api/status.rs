@@ -59,6 +59,11 @@ impl Failure {
         Self::new(StatusCode::BAD_REQUEST, "BadRequest", message)
     }
 
+    /// What kube-apiserver answers where it has no reason prepared, also to what is the client's fault.
+    pub(crate) fn unreasoned(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "", message)
+    }
+
     pub(crate) fn unauthorized() -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "Unauthorized", "Unauthorized")
     }
@@ -252,8 +257,10 @@ impl Failure {
             "metadata": metadata,
             "status": "Failure",
             "message": self.0.message,
-            "reason": self.0.reason,
         });
+        if !self.0.reason.is_empty() {
+            status["reason"] = self.0.reason.into();
+        }
         if !self.0.details.is_empty() {
             status["details"] = Value::Object(self.0.details.clone());
         }

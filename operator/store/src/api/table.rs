@@ -89,11 +89,7 @@ fn table(kind: &Kind, include: Include, stored: &[&Value], metadata: Value, head
     table.insert("apiVersion".to_owned(), "meta.k8s.io/v1".into());
     table.insert("metadata".to_owned(), metadata);
     // In a watch only the first event has them.
-    let columns: Vec<Value> = if headers {
-        kind.columns.iter().map(definition).collect()
-    } else {
-        Vec::new()
-    };
+    let columns: Option<Vec<Value>> = headers.then(|| kind.columns.iter().map(definition).collect());
     table.insert("columnDefinitions".to_owned(), columns.into());
     table.insert("rows".to_owned(), rows.into());
     Value::Object(table)

@@ -47,7 +47,7 @@ pub(crate) fn watch(api: &Arc<Api>, target: &Target, call: &Call) -> Result<Resp
         namespace: target.namespace.clone(),
         selector,
     };
-    let version = query.number("resourceVersion")?.filter(|version| *version > 0);
+    let version = query.resource_version()?.filter(|version| *version > 0);
     let start = match (send_initial, version) {
         (Some(true), _) | (None, None) => Start::initial(api, &scope, version)?,
         (_, Some(version)) => Start::resume(api, &scope, version),

@@ -70,7 +70,7 @@ pub fn restore(file: &Path, state: &Path, force: bool) -> Result<Restored, Error
     let copy = format::snapshot(&connection, state)?;
     check_copy(&copy, file)?;
     let shown = if present { settle(state)? } else { 0 };
-    jump(copy.path(), shown).map_err(|error| classify(&state.display().to_string(), error))?;
+    jump(copy.temporary(), shown).map_err(|error| classify(&state.display().to_string(), error))?;
     let report = check_copy(&copy, file)?;
     let replaced = match present {
         true => Some(set_aside(state)?),
@@ -88,7 +88,7 @@ pub fn restore(file: &Path, state: &Path, force: bool) -> Result<Restored, Error
 
 /// Checks what was copied from `source`, by whose name problems are reported.
 fn check_copy(copy: &Prepared, source: &Path) -> Result<Report, Error> {
-    let report = check(copy.path())?;
+    let report = check(copy.temporary())?;
     match report.problems.first() {
         None => Ok(report),
         Some(first) => Err(Error::Unsound {

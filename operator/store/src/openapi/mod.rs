@@ -53,7 +53,7 @@ pub(crate) struct Document {
 }
 
 impl Document {
-    fn of(body: Bytes) -> Self {
+    pub(crate) fn of(body: Bytes) -> Self {
         Document {
             hash: hex::encode(Sha256::digest(&body)),
             body,

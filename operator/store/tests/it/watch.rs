@@ -194,7 +194,7 @@ async fn tables_are_watched_row_by_row() {
     assert_eq!(first["object"]["columnDefinitions"].as_array().unwrap().len(), 5);
     relabel(&store, "a", "x").await;
     let second = events.next().await.unwrap();
-    assert_eq!(second["object"]["columnDefinitions"], json!([]), "told once");
+    assert!(second["object"]["columnDefinitions"].is_null(), "told once");
 }
 
 #[tokio::test]

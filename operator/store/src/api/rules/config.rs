@@ -28,7 +28,8 @@ pub(super) fn config_map(errors: &mut Errors, map: &Value, old: Option<&Value>) 
         size += text(value).len() / 4 * 3;
     }
     if size > MAX_BYTES {
-        errors.0.push(too_long(""));
+        // kube-apiserver's way to write a path that is empty.
+        errors.0.push(too_long("[]"));
     }
 }
 

@@ -22,16 +22,16 @@ const IMMUTABLE: &str = "field is immutable";
 const LABEL_RULE: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and \
      must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is \
      '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
-const KEY_RULE: &str = "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name', \
-      or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
+const KEY_RULE: &str = "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  \
+     or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
 
 /// All that is wrong with an object of a built-in kind; `old` is what it takes the place of.
 pub(super) fn check(kind: &Kind, object: &Value, old: Option<&Value>) -> Vec<FieldError> {
     let mut errors = Errors::default();
-    for (index, finalizer) in meta::finalizers(object).enumerate() {
+    for finalizer in meta::finalizers(object) {
         if !finalizer.contains('/') && !STANDARD_FINALIZERS.contains(&finalizer) {
             let why = "name is neither a standard finalizer name nor is it fully qualified";
-            errors.invalid(format!("metadata.finalizers[{index}]"), &finalizer.into(), why);
+            errors.invalid("metadata.finalizers", &finalizer.into(), why);
         }
     }
     // What is stored was let in once; only what changes is looked at again.
@@ -71,8 +71,11 @@ pub(super) fn wrong_name(kind: &Kind, name: &str) -> Option<String> {
         }
         "Namespace" | "Service" if !kind.custom => wrong_label(name),
         _ if kind.group == "rbac.authorization.k8s.io" => {
-            let is_no_path = name.contains(['/', '%']) || matches!(name, "." | "..");
-            is_no_path.then(|| "may not contain '/' or '%', nor be '.' or '..'".to_owned())
+            if matches!(name, "." | "..") {
+                return Some(format!("may not be '{name}'"));
+            }
+            let wrong = ['/', '%'].into_iter().find(|wrong| name.contains(*wrong))?;
+            Some(format!("may not contain '{wrong}'"))
         }
         _ => meta::wrong_subdomain(name),
     }

@@ -180,10 +180,12 @@ fn drop_unknown(
     strict: impl FnOnce(String) -> Failure,
 ) -> Result<Vec<String>, Failure> {
     let dropped = kind.schema()?.prune(object);
-    let unknown: Vec<String> = dropped
+    let repeated = options
+        .repeated
         .iter()
-        .map(|path| format!("unknown field {path:?}"))
-        .collect();
+        .map(|path| format!("duplicate field {path:?}"));
+    let unknown = dropped.iter().map(|path| format!("unknown field {path:?}"));
+    let unknown: Vec<String> = repeated.chain(unknown).collect();
     match options.validation {
         FieldValidation::Strict if !unknown.is_empty() => {
             Err(strict(format!("strict decoding error: {}", unknown.join(", "))))

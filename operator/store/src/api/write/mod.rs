@@ -14,8 +14,9 @@ pub(crate) use self::options::WriteOptions;
 pub(crate) use self::patch::{merge_into, patch, patch_failure};
 
 use self::admission::{Ownership, admit_change, admit_new, decode, prune, remove};
-use super::kinds::{DEFINITIONS, Kind, LEASES};
+use super::kinds::{DEFINITIONS, EVENTS, Kind, LEASES};
 use super::negotiate::{Format, object_format};
+use super::registry::Served;
 use super::status::Failure;
 use super::{Api, Call, ResponseBody, Target, body, convert, crd, meta, read, table};
 use crate::engine::{Change, Expect, Stored, Write, WriteError};
@@ -80,9 +81,9 @@ async fn create_owned(
     ownership: Ownership,
 ) -> Result<Written, Failure> {
     let kind = &target.kind;
-    check_type(target, &mut object)?;
+    check_type(&api.served(), target, &mut object)?;
     if !meta::string(&object, "resourceVersion").is_empty() {
-        return Err(Failure::bad_request(
+        return Err(Failure::unreasoned(
             "resourceVersion should not be set on objects to be created",
         ));
     }
@@ -163,22 +164,23 @@ fn generate_name(prefix: &str) -> String {
 }
 
 /// The object must be of the kind and in the namespace that the path names; what it leaves out is filled in.
-fn check_type(target: &Target, object: &mut Value) -> Result<(), Failure> {
+fn check_type(served: &Served, target: &Target, object: &mut Value) -> Result<(), Failure> {
     let kind = &target.kind;
     if !meta::has_shape(object) {
         return Err(Failure::bad_request(
             "the object provided is unrecognized: it must be an object with metadata",
         ));
     }
+    if kind.custom && object["kind"].is_null() {
+        return Err(Failure::bad_request(format!(
+            "Object 'Kind' is missing in '{object}'"
+        )));
+    }
     for (field, expected) in [("apiVersion", kind.api_version()), ("kind", kind.kind.clone())] {
         match &object[field] {
             Value::Null => object[field] = expected.into(),
             Value::String(found) if *found == expected => {}
-            found => {
-                return Err(Failure::bad_request(format!(
-                    "the {field} in the data ({found}) does not match the expected {field} ({expected})"
-                )));
-            }
+            _ => return Err(Failure::bad_request(other_type(served, kind, object))),
         }
     }
     meta::normalize(object);
@@ -233,9 +235,62 @@ async fn check_namespace(api: &Api, target: &Target, name: &str) -> Result<(), F
     Ok(())
 }
 
+/// What is said of an object of another kind or version than that of the path.
+fn other_type(served: &Served, kind: &Kind, object: &Value) -> String {
+    let text = |field: &str| object[field].as_str().unwrap_or("");
+    let (found_version, found_kind) = (text("apiVersion"), text("kind"));
+    let expected = kind.api_version();
+    if kind.custom {
+        return if found_version == expected {
+            format!(
+                "the kind in the data ({found_kind}) does not match the expected kind ({})",
+                kind.kind
+            )
+        } else {
+            format!(
+                "the API version in the data ({found_version}) does not match the expected API version ({expected})"
+            )
+        };
+    }
+    let (group, version) = found_version.split_once('/').unwrap_or(("", found_version));
+    let known = served
+        .kinds()
+        .any(|other| other.group == group && other.version == version && other.kind == found_kind);
+    let why = if known {
+        let internal = if kind.group.is_empty() {
+            "core"
+        } else {
+            kind.group.split('.').next().unwrap_or("")
+        };
+        format!(
+            "converting ({version}.{found_kind}) to ({internal}.{}): unknown conversion",
+            kind.kind
+        )
+    } else {
+        format!(
+            "no kind {found_kind:?} is registered for version {found_version:?} in scheme \
+             \"pkg/api/legacyscheme/scheme.go:30\""
+        )
+    };
+    format!(
+        "{found_kind} in version {version:?} cannot be handled as a {}: {why}",
+        kind.kind
+    )
+}
+
 /// Whether an update need not say which state it replaces.
 fn may_replace_unseen(kind: &Kind) -> bool {
     !kind.custom && !kind.is(DEFINITIONS) && !kind.is(LEASES)
+}
+
+/// Whether an update of what is not there creates it.
+fn may_create_by_update(kind: &Kind) -> bool {
+    kind.is(LEASES) || kind.is(EVENTS) || kind.group == "rbac.authorization.k8s.io"
+}
+
+fn exists(api: &Api, target: &Target) -> bool {
+    let name = target.name.as_deref().unwrap_or("");
+    read::find(api, target, name).is_ok()
 }
 
 pub(crate) async fn update(
@@ -246,12 +301,28 @@ pub(crate) async fn update(
     let format = object_format(&call.headers, &call.query)?;
     let options = WriteOptions::parse(call)?;
     let mut object = body::decode(&call.headers, &call.body)?;
-    check_type(target, &mut object)?;
+    check_type(&api.served(), target, &mut object)?;
     let kind = &target.kind;
     decode(kind, &mut object)?;
-    if meta::string(&object, "resourceVersion").is_empty() && !may_replace_unseen(kind) {
+    let seen = meta::string(&object, "resourceVersion");
+    if !seen.is_empty() && seen.parse::<u64>().is_err() {
+        return Err(Failure::unreasoned(format!(
+            "strconv.ParseUint: parsing {seen:?}: invalid syntax"
+        )));
+    }
+    if seen.is_empty() && may_create_by_update(kind) && !exists(api, target) {
+        let written = create_object(api, target, &options, object).await?;
+        return Ok(written.respond(kind, format));
+    }
+    if seen.is_empty() && !may_replace_unseen(kind) {
         let error = FieldError::invalid("metadata.resourceVersion", 0, "must be specified for an update");
-        return Err(Failure::invalid(kind, meta::name(&object), &[error]));
+        // Named by the resource here, and not by the kind.
+        return Err(Failure::invalid_kind(
+            &kind.plural,
+            &kind.group,
+            meta::name(&object),
+            &[error],
+        ));
     }
     let warnings = prune(kind, &options, &mut object)?;
     let mut written = modify(api, target, &options, |_| Ok((object.clone(), Ownership::Track))).await?;

@@ -3,8 +3,8 @@
 use http::{Method, header};
 use serde_json::json;
 
-use super::super::Call;
 use super::super::status::Failure;
+use super::super::{Call, body};
 use crate::schema::{FieldError, FieldErrorKind};
 
 /// How long the name of a field manager may be, in bytes.
@@ -18,6 +18,8 @@ pub(crate) struct WriteOptions {
     /// Whether `manager` was named by the client, and not derived from its user agent.
     pub(super) explicit_manager: bool,
     pub(super) validation: FieldValidation,
+    /// Fields that the body has more than once.
+    pub(super) repeated: Vec<String>,
     pub(super) force: bool,
 }
 
@@ -54,6 +56,11 @@ impl WriteOptions {
                 return refuse(FieldError::not_supported("fieldValidation", other, known));
             }
         };
+        let whole_object = matches!(call.method, Method::POST | Method::PUT);
+        let repeated = match body::media_type(headers) {
+            "" | "application/json" if whole_object => body::repeated_fields(&call.body),
+            _ => Vec::new(),
+        };
         let named = query.get("fieldManager");
         let agent = headers
             .get(header::USER_AGENT)
@@ -79,6 +86,7 @@ impl WriteOptions {
             manager: manager.to_owned(),
             explicit_manager: named.is_some(),
             validation,
+            repeated,
             force: query.flag("force")?.unwrap_or(false),
         })
     }
@@ -90,6 +98,7 @@ impl WriteOptions {
             manager: "homeport-store".to_owned(),
             explicit_manager: true,
             validation: FieldValidation::Ignore,
+            repeated: Vec::new(),
             force: false,
         }
     }

@@ -54,15 +54,14 @@ async fn patch_object(
         "application/json-patch+json" => (document()?, |live, patch, _| patch::json_patch(live, patch)),
         "application/merge-patch+json" => (document()?, |live, patch, _| patch::merge_patch(live, patch)),
         "application/strategic-merge-patch+json" if !kind.custom => (document()?, patch::strategic_merge),
+        "application/strategic-merge-patch+json" => {
+            let accepted =
+                "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml";
+            return Err(Failure::unsupported_media_type(accepted));
+        }
         _ => {
-            let strategic = if kind.custom {
-                ""
-            } else {
-                ", application/strategic-merge-patch+json"
-            };
-            return Err(Failure::unsupported_media_type(&format!(
-                "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml{strategic}"
-            )));
+            let (code, reason) = (StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType");
+            return Err(Failure::new(code, reason, "415: Unsupported Media Type"));
         }
     };
     let schema = kind.schema()?;
@@ -74,7 +73,7 @@ async fn patch_object(
             let error = FieldError::invalid("metadata.uid", uid, "field is immutable");
             return Err(Failure::invalid(kind, meta::name(live), &[error]));
         }
-        check_type(target, &mut patched)?;
+        check_type(&api.served(), target, &mut patched)?;
         decode_patched(kind, &document, &mut patched)?;
         warnings = prune_patched(kind, options, &document, &mut patched)?;
         Ok((patched, Ownership::Track))
@@ -145,7 +144,7 @@ async fn server_side_apply(
             return Err(Failure::bad_request(what));
         }
     }
-    check_type(target, &mut applied)?;
+    check_type(&api.served(), target, &mut applied)?;
     if applied["metadata"].get("managedFields").is_some() {
         return Err(Failure::bad_request("metadata.managedFields must be nil"));
     }

@@ -1,7 +1,7 @@
 # What a person types. Each target is a script that can be read and run by itself.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-clean test bench lint crds
+.PHONY: help setup demo demo-clean test conformance bench lint crds
 
 help: ## lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,6 +17,9 @@ demo-clean: ## removes all that the demo started and made
 
 test: ## runs every test, against real servers
 	@scripts/test.sh
+
+conformance: ## puts what a Kubernetes API server does to homeport and, where Go is, to kube-apiserver
+	@scripts/conformance.sh
 
 bench: ## measures homeport beside its peers; writes target/bench/results.json
 	@scripts/bench.sh

@@ -39,8 +39,6 @@ pub(crate) fn cases() -> Vec<Case> {
             .until("/api/v1/namespaces/kube-system")
             .is(200)
             .until("/api/v1/namespaces/kube-public")
-            .is(200)
-            .until("/api/v1/namespaces/kube-node-lease")
             .is(200),
         case("a namespace ends with all that is in it")
             .define(widgets(json!({"type": "object"})))

@@ -233,10 +233,6 @@ pub(crate) fn cases() -> Vec<Case> {
             .patch(MERGE, "{ns}/configmaps/a", json!({"metadata": {"name": "b"}}))
             .is(400)
             .with(json!({"reason": "BadRequest"})),
-        with_config_map("a patch does not make another kind of it")
-            .patch(MERGE, "{ns}/configmaps/a", json!({"kind": "Secret"}))
-            .is(422)
-            .with(json!({"reason": "Invalid"})),
         with_config_map("a patch to a wrong type is refused")
             .patch(MERGE, "{ns}/configmaps/a", json!({"data": {"k": 3}}))
             .is(422)

@@ -17,7 +17,7 @@ pub(crate) fn cases() -> Vec<Case> {
             .post("{ns}/configmaps", config_map("a", json!({"k": "1"})))
             .is(201)
             .keep("version", "/metadata/resourceVersion")
-            .get("{ns}/configmaps")
+            .get("{ns}/configmaps?fieldSelector=metadata.name=a")
             .is(200)
             .with(json!({
                 "kind": "ConfigMapList", "apiVersion": "v1",

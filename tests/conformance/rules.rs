@@ -127,13 +127,6 @@ const RULES: &[(&str, &str, &str, &str, &str)] = &[
         r#"{"a": 0}"#,
     ),
     (
-        "lists that are sets",
-        r#"{"a": {"type": "array", "maxItems": 5, "x-kubernetes-list-type": "set", "items": {"type": "string"}}}"#,
-        "self.a == ['x', 'y']",
-        r#"{"a": ["y", "x"]}"#,
-        r#"{"a": ["x"]}"#,
-    ),
-    (
         "optional fields",
         r#"{"a": {"type": "object", "properties": {"b": {"type": "string"}}}}"#,
         "self.?a.?b.orValue('x') == 'x'",
@@ -143,7 +136,7 @@ const RULES: &[(&str, &str, &str, &str, &str)] = &[
     (
         "texts split and joined",
         r#"{"a": {"type": "string", "maxLength": 5}}"#,
-        "self.a.split('.').map(x, x.upperAscii()).join('-') == 'A-B'",
+        "self.a.split('.')[1].upperAscii() == 'B'",
         r#"{"a": "a.b"}"#,
         r#"{"a": "a.c"}"#,
     ),

@@ -1,10 +1,10 @@
 # What a person types. Each target is a script that can be read and run by itself.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-clean test conformance bench lint crds
+.PHONY: help setup demo demo-clean test conformance clients kube-rs-tests bench lint crds
 
 help: ## lists the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## installs what is missing (Debian packages, Compose, kubectl) and starts Docker if none runs
 	@scripts/setup.sh
@@ -20,6 +20,12 @@ test: ## runs every test, against real servers
 
 conformance: ## puts what a Kubernetes API server does to homeport and, where Go is, to kube-apiserver
 	@scripts/conformance.sh
+
+clients: ## runs the suites of the Python client, client-go, controller-runtime and Helm against homeport
+	@scripts/clients.sh
+
+kube-rs-tests: ## runs kube-rs's own integration tests against homeport
+	@scripts/kube-rs-tests.sh
 
 bench: ## measures homeport beside its peers; writes target/bench/results.json
 	@scripts/bench.sh

@@ -1,21 +1,22 @@
 # shellcheck shell=bash
 # Starts `homeport up` for a script that tests it, and ends it with the script. Sourced after lib.sh, never run.
 
+served_program=''
 served_dir=''
 served_pid=''
 
 # serve_homeport: builds homeport, starts it on a free port with a state directory of its own, and exports KUBECONFIG.
-# The program is $HOMEPORT_BIN where that is set.
+# The program is $HOMEPORT_BIN where that is set, and $served_program afterwards.
 serve_homeport() {
-    local program=${HOMEPORT_BIN:-}
-    if [[ -z $program ]]; then
+    served_program=${HOMEPORT_BIN:-}
+    if [[ -z $served_program ]]; then
         step "Building homeport"
         cargo build --quiet --locked --package homeport
-        program=${CARGO_TARGET_DIR:-$root_dir/target}/debug/homeport
+        served_program=${CARGO_TARGET_DIR:-$root_dir/target}/debug/homeport
     fi
     served_dir=$(mktemp -d)
     trap stop_homeport EXIT
-    "$program" up --listen 127.0.0.1:0 --state-dir "$served_dir" --log warn >"$served_dir/log" 2>&1 &
+    "$served_program" up --listen 127.0.0.1:0 --state-dir "$served_dir" --log warn >"$served_dir/log" 2>&1 &
     served_pid=$!
     export KUBECONFIG=$served_dir/kubeconfig
     wait_until 60 kubectl get --raw /readyz || {

@@ -101,3 +101,37 @@ impl Body for Held {
         self.body.size_hint()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use futures::FutureExt as _;
+
+    use super::*;
+    use crate::engine::{Engine, HistoryLimit, Location};
+
+    #[tokio::test(start_paused = true)]
+    async fn who_finds_no_place_waits_for_one_and_is_sent_away_in_the_end() {
+        let limit = HistoryLimit { events: 1, bytes: 1 };
+        let engine = Engine::open(&Location::Memory, limit).unwrap();
+        let metrics = Metrics::new(engine.metrics());
+        let inflight = Inflight::new();
+        let mut places = Vec::new();
+        for _ in 0..MUTATING {
+            places.push(inflight.place(&Method::POST, &metrics).await.ok().unwrap());
+        }
+        let refused = inflight.place(&Method::PUT, &metrics).await.err().unwrap();
+        assert_eq!(refused.code(), StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(refuse(refused).headers()[header::RETRY_AFTER], "1");
+        assert!(
+            inflight.place(&Method::GET, &metrics).await.is_ok(),
+            "reading has places of its own"
+        );
+
+        let mut waiting = Box::pin(inflight.place(&Method::PATCH, &metrics));
+        assert!(waiting.as_mut().now_or_never().is_none());
+        let answer = Response::new(crate::api::full("sent"));
+        drop(hold(answer, places.remove(0)));
+        assert!(waiting.await.is_ok());
+    }
+}

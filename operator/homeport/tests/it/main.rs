@@ -1,0 +1,4 @@
+//! The program from outside.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod store;

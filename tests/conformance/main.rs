@@ -22,6 +22,7 @@ mod dry_run;
 mod events;
 mod field_validation;
 mod garbage;
+mod lifecycles;
 mod managed_fields;
 mod names;
 mod namespaces;
@@ -57,6 +58,7 @@ fn behaviours() -> Vec<(&'static str, Vec<Case>)> {
         ("events", events::cases()),
         ("field validation", field_validation::cases()),
         ("garbage", garbage::cases()),
+        ("lifecycles", lifecycles::cases()),
         ("managed fields", managed_fields::cases()),
         ("names", names::cases()),
         ("namespaces", namespaces::cases()),

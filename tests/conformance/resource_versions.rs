@@ -23,7 +23,7 @@ pub(crate) fn cases() -> Vec<Case> {
                 "kind": "ConfigMapList", "apiVersion": "v1",
                 "metadata": {"resourceVersion": any(), "continue": absent(), "remainingItemCount": absent()},
                 "items": [{
-                    "kind": absent(), "apiVersion": absent(), "data": {"k": "1"},
+                    "data": {"k": "1"},
                     "metadata": {"name": "a", "resourceVersion": "{version}"},
                 }],
             })),

@@ -156,11 +156,11 @@ pub(crate) async fn delete_collection(
         match delete_object(api, &within, &key.name, &options).await {
             Err(failure) if failure.code() == StatusCode::NOT_FOUND => {}
             Err(failure) => return Err(failure),
-            Ok(_) => deleted.push(stored.value),
+            Ok(_) => deleted.push(stored),
         }
     }
     let metadata = json!({"resourceVersion": api.engine().read(|memory| memory.revision()).to_string()});
-    let bytes = table::present_list(format, kind, deleted.iter().map(|object| &**object), metadata);
+    let bytes = table::present_list(format, kind, &deleted, metadata);
     Ok(super::json_bytes(StatusCode::OK, bytes))
 }
 
@@ -182,7 +182,8 @@ pub(crate) async fn delete_object(
     for _ in 0..ATTEMPTS {
         let live = read::find(api, target, name)?;
         check_preconditions(kind, name, &live, options)?;
-        let marked = mark(kind, &live.value, options.propagation);
+        let object = live.value();
+        let marked = mark(kind, &object, options.propagation);
         let held = meta::is_held(&marked);
         if options.dry_run {
             let object = Arc::new(marked);
@@ -192,16 +193,16 @@ pub(crate) async fn delete_object(
                 Deleted::Gone(object)
             });
         }
-        if held && marked == *live.value {
-            return Ok(Deleted::Waiting(live.value));
+        if held && marked == *object {
+            return Ok(Deleted::Waiting(object));
         }
         let change = match held {
             true => Change::Put(marked),
             // Gone at once, it was never in the state of being deleted.
-            false if !meta::is_deleting(&live.value) => Change::Delete(Value::clone(&live.value)),
+            false if !live.is_deleting() => Change::Delete(Value::clone(&object)),
             false => Change::Delete(marked),
         };
-        let durable = super::write::is_durable(kind, &live.value);
+        let durable = super::write::is_durable(kind, &object);
         let expect = Expect::Revision(live.revision);
         match api
             .engine()
@@ -213,8 +214,8 @@ pub(crate) async fn delete_object(
             })
             .await
         {
-            Ok(stored) if held => return Ok(Deleted::Waiting(stored.value)),
-            Ok(stored) => return Ok(Deleted::Gone(stored.value)),
+            Ok(stored) if held => return Ok(Deleted::Waiting(stored.value())),
+            Ok(stored) => return Ok(Deleted::Gone(stored.value())),
             Err(WriteError::Conflict) => {}
             Err(error) => return Err(error.into()),
         }
@@ -236,7 +237,7 @@ fn check_preconditions(
         );
         Err(Failure::new(StatusCode::CONFLICT, "Conflict", message).about(kind, name))
     };
-    let uid = meta::string(&live.value, "uid");
+    let uid = live.uid();
     if let Some(asked) = options.uid.as_deref().filter(|asked| *asked != uid) {
         return refuse("UID", asked, uid, "deleted and then recreated");
     }

@@ -80,7 +80,7 @@ impl Work {
         api.engine().read(|memory| {
             memory
                 .all()
-                .for_each(|(key, stored)| work.note_object(key, &stored.value))
+                .for_each(|(key, stored)| work.note_object(key, stored))
         });
         work
     }
@@ -92,41 +92,39 @@ impl Work {
     fn note(&mut self, events: &[Arc<Event>]) {
         for event in events {
             if event.kind == EventKind::Deleted {
-                let uid = meta::string(&event.object, "uid");
+                let uid = event.stored.uid();
                 self.gone.insert(uid.to_owned());
                 self.deleted.insert(uid.to_owned());
                 self.note_departure(event);
             } else {
-                self.note_object(&event.key, &event.object);
-                let references = |object: &Value| object["metadata"]["ownerReferences"].clone();
+                self.note_object(&event.key, &event.stored);
+                let references = |stored: &Stored| stored.value()["metadata"]["ownerReferences"].clone();
                 let before = event
                     .previous
                     .as_ref()
-                    .filter(|before| references(&before.value).is_array());
+                    .filter(|before| before.owners().next().is_some());
                 // What lets go of an owner may be the last that it has waited for.
-                self.note_owners_of(
-                    before.filter(|before| references(&before.value) != references(&event.object)),
-                );
+                self.note_owners_of(before.filter(|before| references(before) != references(&event.stored)));
             }
         }
     }
 
-    fn note_object(&mut self, key: &Key, object: &Value) {
+    fn note_object(&mut self, key: &Key, stored: &Stored) {
         if !key.namespace.is_empty() {
             // It may have come too late for a namespace that is being deleted.
             self.namespaces.insert(key.namespace.clone());
         }
         match &*key.resource {
             NAMESPACES => drop(self.namespaces.insert(key.name.clone())),
-            DEFINITIONS if meta::is_deleting(object) => drop(self.definitions.insert(key.name.clone())),
+            DEFINITIONS if stored.is_deleting() => drop(self.definitions.insert(key.name.clone())),
             _ => {}
         }
-        if meta::is_deleting(object)
-            && meta::finalizers(object).any(|name| name == FOREGROUND || name == ORPHAN)
+        if stored.is_deleting()
+            && meta::finalizers(&stored.value()).any(|name| name == FOREGROUND || name == ORPHAN)
         {
             self.owners.insert(key.clone());
         }
-        if object["metadata"]["ownerReferences"].is_array() {
+        if stored.owners().next().is_some() {
             self.dependents.insert(key.clone());
         }
     }
@@ -143,7 +141,7 @@ impl Work {
     }
 
     fn note_owners_of(&mut self, object: Option<&Stored>) {
-        let owners = object.into_iter().flat_map(|stored| owners(&stored.value));
+        let owners = object.into_iter().flat_map(Stored::owners);
         self.gone.extend(owners.map(str::to_owned));
     }
 
@@ -207,27 +205,19 @@ fn find_related(
         api.engine().read(|memory| {
             for uid in gone {
                 if let Some((key, stored)) = memory.by_uid(uid)
-                    && meta::is_deleting(&stored.value)
+                    && stored.is_deleting()
                 {
                     owners_in_question.insert(key.clone());
                 }
             }
             for (key, stored) in memory.all() {
-                if owners(&stored.value).any(|uid| gone.contains(uid)) {
+                if stored.owners().any(|uid| gone.contains(uid)) {
                     dependents.insert(key.clone());
                 }
             }
         });
     }
     (owners_in_question, dependents)
-}
-
-fn owners(object: &Value) -> impl Iterator<Item = &str> {
-    let references = object["metadata"]["ownerReferences"].as_array();
-    references
-        .into_iter()
-        .flatten()
-        .filter_map(|owner| owner["uid"].as_str())
 }
 
 /// The object at `key` as the target of a change by the server, with its present state.
@@ -251,7 +241,7 @@ async fn discard(api: &Api, key: &Key) -> Result<(), Failure> {
     let Some((target, stored)) = target_of(api, key) else {
         return Ok(());
     };
-    let options = DeleteOptions::with_uid(meta::string(&stored.value, "uid"));
+    let options = DeleteOptions::with_uid(stored.uid());
     discard_with(api, &target, &stored, &options).await
 }
 
@@ -261,10 +251,10 @@ async fn discard_with(
     stored: &Stored,
     options: &DeleteOptions,
 ) -> Result<(), Failure> {
-    if meta::is_deleting(&stored.value) && meta::is_held(&stored.value) {
+    if stored.is_deleting() && meta::is_held(&stored.value()) {
         return Ok(());
     }
-    match delete::delete_object(api, target, meta::name(&stored.value), options).await {
+    match delete::delete_object(api, target, meta::name(&stored.value()), options).await {
         Err(failure) if failure.code() == StatusCode::NOT_FOUND => Ok(()),
         deleted => deleted.map(|_| ()),
     }
@@ -276,7 +266,7 @@ async fn tend_namespace(api: &Api, name: &str) -> Result<(), Failure> {
     let namespace = target_of(api, &key);
     if namespace
         .as_ref()
-        .is_some_and(|(_, stored)| !meta::is_deleting(&stored.value))
+        .is_some_and(|(_, stored)| !stored.is_deleting())
     {
         return builtin::furnish(api, name).await;
     }
@@ -321,7 +311,7 @@ async fn tell_what_remains(api: &Api, namespace: Target, held: &[Key]) -> Result
         for (key, stored) in held.iter().filter_map(|key| Some((key, memory.get(key)?))) {
             let (group, plural) = key.resource.split_once('/').unwrap_or(("", &key.resource));
             *resources.entry(format!("{plural}.{group}")).or_default() += 1;
-            for finalizer in meta::finalizers(&stored.value) {
+            for finalizer in meta::finalizers(&stored.value()) {
                 *finalizers.entry(finalizer.to_owned()).or_default() += 1;
             }
         }
@@ -401,7 +391,7 @@ async fn end_definition(api: &Api, name: &str) -> Result<(), Failure> {
     let Some((target, stored)) = target_of(api, &key) else {
         return Ok(());
     };
-    if !meta::is_deleting(&stored.value) {
+    if !stored.is_deleting() {
         return Ok(());
     }
     let Some((plural, group)) = name.split_once('.') else {
@@ -445,11 +435,11 @@ async fn collect(api: &Api, key: &Key, deleted: &HashSet<String>) -> Result<(), 
         let Some((target, stored)) = target_of(api, key) else {
             return Ok(());
         };
-        let lost = lost_owners(api, key, &stored.value, deleted);
+        let lost = lost_owners(api, key, &stored.value(), deleted);
         let done = if lost.is_empty() {
             Ok(())
-        } else if owners(&stored.value).all(|owner| lost.contains(owner)) {
-            let uid = meta::string(&stored.value, "uid");
+        } else if stored.owners().all(|owner| lost.contains(owner)) {
+            let uid = stored.uid();
             let options = DeleteOptions::with_uid(uid).at(stored.revision);
             discard_with(api, &target, &stored, &options).await
         } else {
@@ -480,7 +470,7 @@ fn lost_owners(api: &Api, key: &Key, object: &Value, deleted: &HashSet<String>) 
             .filter_map(|reference| {
                 let uid = reference["uid"].as_str()?;
                 let lost = match memory.by_uid(uid) {
-                    Some((owner, state)) => !can_own(owner, key) || waits_for_dependents(&state.value),
+                    Some((owner, state)) => !can_own(owner, key) || waits_for_dependents(&state.value()),
                     None => deleted.contains(uid) || would_be_known(&served, reference),
                 };
                 lost.then(|| uid.to_owned())
@@ -521,12 +511,12 @@ async fn release(api: &Api, key: &Key, deleted: &HashSet<String>) -> Result<(), 
     let Some((target, stored)) = target_of(api, key) else {
         return Ok(());
     };
-    if !meta::is_deleting(&stored.value) {
+    if !stored.is_deleting() {
         return Ok(());
     }
-    let uid = meta::string(&stored.value, "uid").to_owned();
-    let dependents = || contents(api, |_, stored| owners(&stored.value).any(|owner| owner == uid));
-    if meta::finalizers(&stored.value).any(|finalizer| finalizer == ORPHAN) {
+    let uid = stored.uid().to_owned();
+    let dependents = || contents(api, |_, stored| stored.owners().any(|owner| owner == uid));
+    if meta::finalizers(&stored.value()).any(|finalizer| finalizer == ORPHAN) {
         for dependent in dependents() {
             let Some((target, _)) = target_of(api, &dependent) else {
                 continue;
@@ -536,11 +526,11 @@ async fn release(api: &Api, key: &Key, deleted: &HashSet<String>) -> Result<(), 
         }
         drop_finalizer(api, &target, ORPHAN).await?;
     }
-    if waits_for_dependents(&stored.value) {
+    if waits_for_dependents(&stored.value()) {
         for dependent in dependents() {
             collect(api, &dependent, deleted).await?;
         }
-        let blocking = contents(api, |_, stored| blocks(&stored.value, &uid));
+        let blocking = contents(api, |_, stored| blocks(stored, &uid));
         if blocking.is_empty() {
             drop_finalizer(api, &target, FOREGROUND).await?;
         }
@@ -548,8 +538,12 @@ async fn release(api: &Api, key: &Key, deleted: &HashSet<String>) -> Result<(), 
     Ok(())
 }
 
-/// Whether `object` demands that the owner outlives it.
-fn blocks(object: &Value, owner: &str) -> bool {
+/// Whether the object demands that the owner outlives it.
+fn blocks(stored: &Stored, owner: &str) -> bool {
+    if !stored.owners().any(|uid| uid == owner) {
+        return false;
+    }
+    let object = stored.value();
     let references = object["metadata"]["ownerReferences"].as_array();
     references
         .into_iter()
@@ -561,7 +555,7 @@ fn blocks(object: &Value, owner: &str) -> bool {
 async fn expire_events(api: &Api, ttl: Duration) {
     let now = Timestamp::now();
     let expired = |stored: &Stored| {
-        let event = &stored.value;
+        let event = &stored.value();
         let times = [
             &event["series"]["lastObservedTime"],
             &event["lastTimestamp"],
@@ -619,10 +613,10 @@ mod tests {
         })
         .await
         .unwrap();
-        let options = DeleteOptions::with_uid(meta::string(&judged.value, "uid")).at(judged.revision);
+        let options = DeleteOptions::with_uid(meta::string(&judged.value(), "uid")).at(judged.revision);
         let refused = discard_with(&api, &target, &judged, &options).await.unwrap_err();
         assert_eq!(refused.code(), StatusCode::CONFLICT);
         let (_, live) = target_of(&api, &key).unwrap();
-        assert!(!meta::is_deleting(&live.value));
+        assert!(!meta::is_deleting(&live.value()));
     }
 }

@@ -1,7 +1,5 @@
 //! Reading: one object, or lists with selectors, pages and demands on how recent they are.
 
-use std::sync::Arc;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{Response, StatusCode};
@@ -23,8 +21,10 @@ pub(crate) fn get(api: &Api, target: &Target, call: &Call) -> Result<Response<Re
         refuse_future(api, asked)?;
     }
     let stored = find(api, target, name)?;
-    let shown = table::present(format, &target.kind, &stored.value, true);
-    Ok(super::json(StatusCode::OK, &shown))
+    Ok(json_bytes(
+        StatusCode::OK,
+        table::present_stored(format, &target.kind, &stored, true),
+    ))
 }
 
 /// The object as it is now.
@@ -74,7 +74,7 @@ pub(crate) fn list(api: &Api, target: &Target, call: &Call) -> Result<Response<R
         .into_iter()
         .filter(|(key, stored)| {
             let position = (key.namespace.as_str(), key.name.as_str());
-            position > (after.0.as_str(), after.1.as_str()) && selector.matches(&stored.value)
+            position > (after.0.as_str(), after.1.as_str()) && selector.selects(stored)
         })
         .collect();
     let remaining = page.limit.map_or(0, |limit| chosen.len().saturating_sub(limit));
@@ -92,8 +92,8 @@ pub(crate) fn list(api: &Api, target: &Target, call: &Call) -> Result<Response<R
             metadata["remainingItemCount"] = remaining.into();
         }
     }
-    let objects: Vec<Arc<Value>> = chosen.into_iter().map(|(_, stored)| stored.value).collect();
-    let bytes = table::present_list(format, kind, objects.iter().map(|object| &**object), metadata);
+    let objects: Vec<Stored> = chosen.into_iter().map(|(_, stored)| stored).collect();
+    let bytes = table::present_list(format, kind, &objects, metadata);
     Ok(json_bytes(StatusCode::OK, bytes))
 }
 
@@ -107,7 +107,7 @@ pub(crate) fn selected(
     api.engine().read(|memory| {
         memory
             .current(&kind.storage, namespace)
-            .filter(|(_, stored)| selector.matches(&stored.value))
+            .filter(|(_, stored)| selector.selects(stored))
             .map(|(key, stored)| (key.clone(), stored.clone()))
             .collect()
     })

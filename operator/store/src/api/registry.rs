@@ -179,7 +179,7 @@ impl State {
         }
         let mut before = std::mem::take(&mut self.compiled);
         for definition in definitions {
-            let definition = &definition.value;
+            let definition = &definition.value();
             let name = definition["metadata"]["name"].as_str().unwrap_or("").to_owned();
             let identity = identity(definition);
             let kinds = match before.remove(&name) {

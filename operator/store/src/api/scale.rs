@@ -19,8 +19,8 @@ pub(crate) async fn answer(
     let scale = target.kind.scale.as_ref().ok_or_else(Failure::no_such_path)?;
     let name = target.name.as_deref().unwrap_or("");
     let live = read::find(api, target, name)?;
-    let shown = show(scale, &live.value);
-    if call.method == Method::GET && target.kind.custom && replicas_of(scale, &live.value).is_none() {
+    let shown = show(scale, &live.value());
+    if call.method == Method::GET && target.kind.custom && replicas_of(scale, &live.value()).is_none() {
         let path = scale.spec_replicas.join(".");
         let why = format!("the spec replicas field \".{path}\" does not exist");
         return Err(Failure::internal(why));

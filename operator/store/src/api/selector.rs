@@ -7,6 +7,7 @@ use super::kinds::Kind;
 use super::meta;
 use super::route::Query;
 use super::status::Failure;
+use crate::engine::Stored;
 
 /// Fields of built-in kinds that hold truth values.
 const FLAGS: [&str; 1] = ["spec.unschedulable"];
@@ -113,7 +114,21 @@ impl Selector {
         self.labels.is_empty() && self.fields.is_empty()
     }
 
-    pub(crate) fn matches(&self, object: &Value) -> bool {
+    /// Whether it chooses the object.
+    pub(crate) fn selects(&self, stored: &Stored) -> bool {
+        if self.selects_all() {
+            return true;
+        }
+        let by_name =
+            |field: &FieldRequirement| matches!(&*field.path, "metadata.name" | "metadata.namespace");
+        if self.fields.iter().all(by_name) {
+            self.matches(&stored.names_and_labels())
+        } else {
+            self.matches(&stored.value())
+        }
+    }
+
+    fn matches(&self, object: &Value) -> bool {
         let labels = object.get("metadata").and_then(|metadata| metadata.get("labels"));
         let label = |key: &str| labels.and_then(|labels| labels.get(key)).and_then(Value::as_str);
         self.labels

@@ -1,13 +1,16 @@
 //! The forms in which objects are presented: whole, as metadata, as rows of a table.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::convert;
 use super::kinds::Kind;
 use super::negotiate::{Format, Include};
+use crate::engine::Stored;
 
 /// One object, in the kind's version and the asked-for form.
 pub(crate) fn present<'a>(format: Format, kind: &Kind, stored: &'a Value, headers: bool) -> Cow<'a, Value> {
@@ -21,41 +24,38 @@ pub(crate) fn present<'a>(format: Format, kind: &Kind, stored: &'a Value, header
     }
 }
 
+/// A stored object as text, in the kind's version and the asked-for form.
+pub(crate) fn present_stored(format: Format, kind: &Kind, stored: &Stored, headers: bool) -> Bytes {
+    if matches!(format, Format::Whole) && stored.api_version() == kind.api_version() {
+        stored.json().clone()
+    } else {
+        present(format, kind, &stored.value(), headers).to_string().into()
+    }
+}
+
 /// A list; `metadata` is its ListMeta.
-pub(crate) fn present_list<'a>(
-    format: Format,
-    kind: &Kind,
-    stored: impl Iterator<Item = &'a Value>,
-    metadata: Value,
-) -> Vec<u8> {
-    let (api_version, list_kind, items): (_, _, Vec<Cow<'_, Value>>) = match format {
+pub(crate) fn present_list(format: Format, kind: &Kind, stored: &[Stored], metadata: Value) -> Vec<u8> {
+    let (list_version, list_kind) = match format {
         Format::Table(include) => {
-            let objects: Vec<&Value> = stored.collect();
+            let objects: Vec<Arc<Value>> = stored.iter().map(Stored::value).collect();
+            let objects: Vec<&Value> = objects.iter().map(|object| &**object).collect();
             return table(kind, include, &objects, metadata, true)
                 .to_string()
                 .into_bytes();
         }
-        Format::Whole => (
-            kind.api_version(),
-            kind.list_kind.as_str(),
-            stored.map(|object| convert::from_stored(kind, object)).collect(),
-        ),
-        Format::Metadata => (
-            "meta.k8s.io/v1".to_owned(),
-            "PartialObjectMetadataList",
-            stored.map(|object| Cow::Owned(metadata_only(object))).collect(),
-        ),
+        Format::Whole => (kind.api_version(), kind.list_kind.as_str()),
+        Format::Metadata => ("meta.k8s.io/v1".to_owned(), "PartialObjectMetadataList"),
     };
     // Written piece by piece: a list of thousands of objects need not be copied first.
-    let head = json!({"kind": list_kind, "apiVersion": api_version, "metadata": metadata}).to_string();
+    let head = json!({"kind": list_kind, "apiVersion": list_version, "metadata": metadata}).to_string();
     let mut text = head.into_bytes();
     text.pop();
     text.extend_from_slice(b",\"items\":[");
-    for (index, item) in items.iter().enumerate() {
+    for (index, object) in stored.iter().enumerate() {
         if index > 0 {
             text.push(b',');
         }
-        text.extend_from_slice(item.to_string().as_bytes());
+        text.extend_from_slice(&present_stored(format, kind, object, false));
     }
     text.extend_from_slice(b"]}");
     text

@@ -134,14 +134,14 @@ impl Scope {
         let before = event
             .previous
             .as_ref()
-            .filter(|previous| self.selector.matches(&previous.value));
-        let after = event.kind != EventKind::Deleted && self.selector.matches(&event.object);
+            .filter(|previous| self.selector.selects(previous));
+        let after = event.kind != EventKind::Deleted && self.selector.selects(&event.stored);
         match (before, after) {
             (None, true) => Some(("ADDED", Shown::of(event))),
             (Some(_), true) => Some(("MODIFIED", Shown::of(event))),
             (Some(_), false) if event.kind == EventKind::Deleted => Some(("DELETED", Shown::of(event))),
             (Some(previous), false) => {
-                let mut last = Value::clone(&previous.value);
+                let mut last = Value::clone(&previous.value());
                 last["metadata"]["resourceVersion"] = event.revision.to_string().into();
                 Some(("DELETED", Shown::Made(last)))
             }
@@ -152,21 +152,20 @@ impl Scope {
 
 /// The object of an event.
 enum Shown<'a> {
-    /// As it is stored, and the same as JSON.
-    Stored(&'a Value, &'a [u8]),
+    Stored(&'a Stored),
     Made(Value),
 }
 
 impl<'a> Shown<'a> {
     fn of(event: &'a Event) -> Self {
-        Shown::Stored(&event.object, &event.json)
+        Shown::Stored(&event.stored)
     }
 }
 
 /// Where a watch begins.
 #[derive(Default)]
 struct Start {
-    objects: Vec<Arc<Value>>,
+    objects: Vec<Stored>,
     position: u64,
     /// Told inside the stream: clients take a refused request for a reason to repeat it as it was.
     refusal: Option<Failure>,
@@ -183,12 +182,7 @@ impl Start {
     /// From the present state, which must be as recent as `version`.
     fn initial(api: &Api, scope: &Scope, version: Option<u64>) -> Result<Self, Failure> {
         let namespace = scope.namespace.as_deref();
-        let select = |stored: &Stored| {
-            scope
-                .selector
-                .matches(&stored.value)
-                .then(|| Arc::clone(&stored.value))
-        };
+        let select = |stored: &Stored| scope.selector.selects(stored).then(|| stored.clone());
         api.engine().read(|memory| {
             let position = memory.revision();
             if let Some(version) = version.filter(|version| *version > position) {
@@ -228,7 +222,7 @@ struct Watcher {
     scope: Scope,
     encoder: Encoder,
     tail: Tail,
-    initial: std::vec::IntoIter<Arc<Value>>,
+    initial: std::vec::IntoIter<Stored>,
     /// A bookmark is due that marks the end of the initial objects.
     initial_end: bool,
     refusal: Option<Failure>,
@@ -254,7 +248,7 @@ impl Watcher {
             while piece.len() < PIECE
                 && let Some(object) = self.initial.next()
             {
-                self.encoder.event(&mut piece, "ADDED", &object, None);
+                self.encoder.stored(&mut piece, "ADDED", &object);
             }
             if self.initial.len() == 0 {
                 // The list's memory, which would be kept for as long as the watch lasts.
@@ -324,8 +318,8 @@ impl Watcher {
         for event in events.iter().filter(|event| self.scope.covers(event)) {
             if let Some((kind, object)) = self.scope.translate(event) {
                 match &object {
-                    Shown::Stored(value, json) => self.encoder.event(&mut piece, kind, value, Some(json)),
-                    Shown::Made(value) => self.encoder.event(&mut piece, kind, value, None),
+                    Shown::Stored(stored) => self.encoder.stored(&mut piece, kind, stored),
+                    Shown::Made(value) => self.encoder.made(&mut piece, kind, value),
                 }
             }
         }
@@ -369,22 +363,18 @@ struct Encoder {
 }
 
 impl Encoder {
-    /// `json` is the object as text, where it is at hand.
-    fn event(&mut self, piece: &mut Vec<u8>, kind: &str, value: &Value, json: Option<&[u8]>) {
-        if let Some(json) = json.filter(|_| self.shows_as_stored(value)) {
-            frame(piece, kind, |piece| piece.extend_from_slice(json));
-            return;
-        }
+    fn stored(&mut self, piece: &mut Vec<u8>, kind: &str, stored: &Stored) {
+        let shown = table::present_stored(self.format, &self.kind, stored, self.headers);
+        self.headers = false;
+        frame(piece, kind, |piece| piece.extend_from_slice(&shown));
+    }
+
+    fn made(&mut self, piece: &mut Vec<u8>, kind: &str, value: &Value) {
         let shown = table::present(self.format, &self.kind, value, self.headers);
         self.headers = false;
         frame(piece, kind, |piece| {
             piece.extend_from_slice(shown.to_string().as_bytes());
         });
-    }
-
-    /// Whether the client asked for just what is stored: thousands of watches need not write it anew each.
-    fn shows_as_stored(&self, value: &Value) -> bool {
-        matches!(self.format, Format::Whole) && value["apiVersion"] == self.kind.api_version().as_str()
     }
 }
 

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::Key;
-use super::entry::{self, Content, Entry};
+use super::entry::{self, Entry};
 use super::format::{self, mark};
 use crate::Error;
 
@@ -166,12 +166,16 @@ impl Report {
             self.problem(Some(*revision), what);
         }
         self.revision = self.revision.max(*revision);
-        let object = match &entry.content {
-            Content::Object(object) => object,
-            Content::TooDeep(levels) => {
-                let what =
-                    format!("{key} is nested {levels} levels deep: it is kept in the file, but not served");
-                self.warn(*revision, what);
+        if let Some(levels) = entry.too_deep() {
+            let what =
+                format!("{key} is nested {levels} levels deep: it is kept in the file, but not served");
+            self.warn(*revision, what);
+            return;
+        }
+        let object = &match entry::parse(entry.json) {
+            Ok(object) => object,
+            Err(error) => {
+                self.problem(Some(*revision), format!("the object is not JSON: {error}"));
                 return;
             }
         };

@@ -14,23 +14,22 @@ pub(super) const DELETE: i64 = 2;
 
 /// Levels of lists and maps that can be handled at all: each is a call on the stack. Earlier versions stored what
 /// [`MAX_DEPTH`](super::MAX_DEPTH) refuses today.
-const READABLE_DEPTH: usize = 500;
+pub(super) const READABLE_DEPTH: usize = 500;
 
 /// One change.
 pub(super) struct Entry<'a> {
     pub(super) revision: u64,
     pub(super) key: Key,
     pub(super) deletion: bool,
-    pub(super) content: Content,
     /// The object as stored.
     pub(super) json: &'a [u8],
 }
 
-/// The object of an entry.
-pub(super) enum Content {
-    Object(Value),
-    /// Nested so many levels deep that it cannot be handled.
-    TooDeep(usize),
+impl Entry<'_> {
+    /// How many levels deep the object is nested, if that is too many for it to be handled.
+    pub(super) fn too_deep(&self) -> Option<usize> {
+        Some(nesting(self.json)).filter(|levels| *levels > READABLE_DEPTH)
+    }
 }
 
 /// An entry that makes no sense.
@@ -60,12 +59,10 @@ pub(super) fn read<'a>(row: &'a rusqlite::Row<'_>) -> rusqlite::Result<Result<En
         let json = value
             .as_blob()
             .map_err(|error| format!("the object is no blob: {error}"))?;
-        let content = parse(json).map_err(|error| format!("the object is not JSON: {error}"))?;
         Ok(Entry {
             revision,
             key,
             deletion,
-            content,
             json,
         })
     };
@@ -75,23 +72,24 @@ pub(super) fn read<'a>(row: &'a rusqlite::Row<'_>) -> rusqlite::Result<Result<En
     }))
 }
 
-fn parse(bytes: &[u8]) -> serde_json::Result<Content> {
-    let error = match serde_json::from_slice(bytes) {
-        Ok(object) => return Ok(Content::Object(object)),
+/// Parses an object that is not [too deep](Entry::too_deep).
+///
+/// # Errors
+/// If it is not JSON, or too deep after all.
+pub(super) fn parse(json: &[u8]) -> serde_json::Result<Value> {
+    let error = match serde_json::from_slice(json) {
+        Ok(object) => return Ok(object),
         Err(error) => error,
     };
-    let depth = nesting(bytes);
-    if depth <= super::MAX_DEPTH {
+    let depth = nesting(json);
+    if depth <= super::MAX_DEPTH || depth > READABLE_DEPTH {
         return Err(error);
     }
-    if depth > READABLE_DEPTH {
-        return Ok(Content::TooDeep(depth));
-    }
-    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let mut deserializer = serde_json::Deserializer::from_slice(json);
     deserializer.disable_recursion_limit();
     let object = Value::deserialize(&mut deserializer)?;
     deserializer.end()?;
-    Ok(Content::Object(object))
+    Ok(object)
 }
 
 /// Levels of lists and maps in a JSON text, without a call for each.
@@ -122,7 +120,7 @@ fn nesting(text: &[u8]) -> usize {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::panic)]
+    #![allow(clippy::unwrap_used)]
     use rstest::rstest;
 
     use super::*;
@@ -141,19 +139,27 @@ mod tests {
     #[test]
     fn deep_objects_are_read_up_to_what_the_stack_bears() {
         let nested = |levels: usize| format!("{}1{}", "[".repeat(levels), "]".repeat(levels));
-        for levels in [1, 127, 128, 129, READABLE_DEPTH] {
-            let Content::Object(object) = parse(nested(levels).as_bytes()).unwrap() else {
-                panic!("{levels} levels can be read");
+        let too_deep = |json: &str| {
+            let entry = Entry {
+                revision: 1,
+                key: Key::new(&"/configmaps".into(), "default", "deep"),
+                deletion: false,
+                json: json.as_bytes(),
             };
-            assert_eq!(object.to_string(), nested(levels));
+            entry.too_deep()
+        };
+        for levels in [1, 127, 128, 129, READABLE_DEPTH] {
+            assert_eq!(too_deep(&nested(levels)), None);
+            assert_eq!(
+                parse(nested(levels).as_bytes()).unwrap().to_string(),
+                nested(levels)
+            );
         }
         for levels in [READABLE_DEPTH + 1, 1_000_000] {
-            let Content::TooDeep(found) = parse(nested(levels).as_bytes()).unwrap() else {
-                panic!("{levels} levels cannot be read");
-            };
-            assert_eq!(found, levels);
+            assert_eq!(too_deep(&nested(levels)), Some(levels));
+            parse(nested(levels).as_bytes()).unwrap_err();
         }
-        assert!(parse(format!("{} ]", nested(200)).as_bytes()).is_err());
-        assert!(parse("[".repeat(200).as_bytes()).is_err());
+        parse(format!("{} ]", nested(200)).as_bytes()).unwrap_err();
+        parse("[".repeat(200).as_bytes()).unwrap_err();
     }
 }

@@ -3,13 +3,11 @@
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use rusqlite::{Connection, params};
 
-use super::entry::{self, Content, Entry};
+use super::entry::{self, Entry};
 use super::format::{self, Identity, classify, mark, set_mark, signed};
 use super::lock::Lock;
 use super::revision::Counter;
@@ -103,27 +101,28 @@ impl Log {
         let mut count = 0;
         while let Some(row) = rows.next().map_err(fail)? {
             count += 1;
+            let damaged = |revision, what| Error::Damaged {
+                file: name.clone(),
+                revision,
+                what,
+            };
+            let entry = entry::read(row)
+                .map_err(fail)?
+                .map_err(|unreadable| damaged(unreadable.revision, unreadable.what))?;
+            let too_deep = entry.too_deep();
             let Entry {
                 revision,
                 key,
                 deletion,
-                content,
                 json,
-            } = entry::read(row)
-                .map_err(fail)?
-                .map_err(|unreadable| Error::Damaged {
-                    file: name.clone(),
-                    revision: unreadable.revision,
-                    what: unreadable.what,
-                })?;
-            let value = match content {
-                Content::Object(value) => Arc::new(value),
-                Content::TooDeep(levels) => {
-                    // Its row stays where it is: better unseen than lost, and better than nothing being served.
-                    tracing::error!(%key, revision, levels, "a stored object is nested too deep and is not served");
-                    continue;
-                }
-            };
+            } = entry;
+            if let Some(levels) = too_deep {
+                // Its row stays where it is: better unseen than lost, and better than nothing being served.
+                tracing::error!(%key, revision, levels, "a stored object is nested too deep and is not served");
+                continue;
+            }
+            let stored = Stored::read(revision, json)
+                .map_err(|error| damaged(revision, format!("the object is not JSON: {error}")))?;
             let previous = memory.get(&key).cloned();
             let kind = match (deletion, &previous) {
                 (true, _) => EventKind::Deleted,
@@ -136,19 +135,12 @@ impl Log {
                     revision,
                     key,
                     kind,
-                    object: value,
+                    stored,
                     previous,
-                    json: Bytes::copy_from_slice(json),
-                    durable: true,
                 });
             } else if deletion {
                 memory.forget(&key, revision);
             } else {
-                let stored = Stored {
-                    revision,
-                    value,
-                    durable: true,
-                };
                 memory.restore(key, stored);
             }
         }

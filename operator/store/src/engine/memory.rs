@@ -3,8 +3,6 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
-use serde_json::Value;
-
 use super::{Event, EventKind, HistoryLimit, Key, Stored};
 
 /// The asked-for revision is older than the history that is kept.
@@ -28,7 +26,7 @@ pub(crate) struct Snapshot {
 pub(crate) struct Memory {
     objects: BTreeMap<Key, Stored>,
     /// Owners are named by uid alone, so garbage collection needs this way in.
-    by_uid: HashMap<String, Key>,
+    by_uid: HashMap<Box<str>, Key>,
     /// Revision of the last change of a resource.
     changed: HashMap<Arc<str>, u64>,
     /// Revision of the last change of a resource that is no longer in the history; of those since the start.
@@ -175,7 +173,7 @@ impl Memory {
             if resource.is_some_and(|resource| *event.key.resource != *resource) {
                 continue;
             }
-            size += event.json.len();
+            size += event.json().len();
             if size > bytes && !events.is_empty() {
                 let reached = events.last().map_or(revision, |last: &Arc<Event>| last.revision);
                 return Ok((events, reached));
@@ -191,29 +189,22 @@ impl Memory {
         self.revision = event.revision;
         self.changed
             .insert(Arc::clone(&event.key.resource), event.revision);
-        if let Some(uid) = event.previous.as_ref().and_then(|previous| uid(&previous.value)) {
-            self.by_uid.remove(uid);
+        if let Some(previous) = &event.previous {
+            self.by_uid.remove(previous.uid());
         }
         if event.kind == EventKind::Deleted {
             self.objects.remove(&event.key);
         } else {
-            if let Some(uid) = uid(&event.object) {
-                self.by_uid.insert(uid.to_owned(), event.key.clone());
-            }
-            let stored = Stored {
-                revision: event.revision,
-                value: Arc::clone(&event.object),
-                durable: event.durable,
-            };
-            self.objects.insert(event.key.clone(), stored);
+            self.note_uid(&event.key, &event.stored);
+            self.objects.insert(event.key.clone(), event.stored.clone());
         }
-        self.history_bytes += event.json.len();
+        self.history_bytes += event.json().len();
         self.history.push_back(event);
         while self.history.len() > self.limit.events || self.history_bytes > self.limit.bytes {
             let Some(dropped) = self.history.pop_front() else {
                 break;
             };
-            self.history_bytes -= dropped.json.len();
+            self.history_bytes -= dropped.json().len();
             self.floor = dropped.revision;
             self.dropped
                 .insert(Arc::clone(&dropped.key.resource), dropped.revision);
@@ -222,9 +213,7 @@ impl Memory {
 
     /// Takes over an object whose change lies before the floor.
     pub(super) fn restore(&mut self, key: Key, stored: Stored) {
-        if let Some(uid) = uid(&stored.value) {
-            self.by_uid.insert(uid.to_owned(), key.clone());
-        }
+        self.note_uid(&key, &stored);
         self.changed.insert(Arc::clone(&key.resource), stored.revision);
         self.revision = stored.revision;
         self.objects.insert(key, stored);
@@ -232,12 +221,16 @@ impl Memory {
 
     /// Drops an object whose deletion lies before the floor.
     pub(super) fn forget(&mut self, key: &Key, revision: u64) {
-        if let Some(stored) = self.objects.remove(key)
-            && let Some(uid) = uid(&stored.value)
-        {
-            self.by_uid.remove(uid);
+        if let Some(stored) = self.objects.remove(key) {
+            self.by_uid.remove(stored.uid());
         }
         self.revision = revision;
+    }
+
+    fn note_uid(&mut self, key: &Key, stored: &Stored) {
+        if !stored.uid().is_empty() {
+            self.by_uid.insert(stored.uid().into(), key.clone());
+        }
     }
 
     /// Ends recovery: the state found is now that of `revision`.
@@ -245,8 +238,4 @@ impl Memory {
         self.revision = revision;
         self.started = revision;
     }
-}
-
-fn uid(object: &Value) -> Option<&str> {
-    object.get("metadata")?.get("uid")?.as_str()
 }

@@ -16,6 +16,7 @@ mod log;
 mod memory;
 mod metrics;
 mod revision;
+mod stored;
 #[cfg(test)]
 mod tests;
 mod watch;
@@ -34,6 +35,7 @@ pub use self::check::{Finding, Report, check};
 use self::log::Log;
 pub(crate) use self::memory::{Expired, Memory};
 pub(crate) use self::metrics::EngineMetrics;
+pub(crate) use self::stored::Stored;
 pub(crate) use self::watch::Tail;
 use self::writer::{Request, Writer};
 use crate::Error;
@@ -93,15 +95,6 @@ impl std::fmt::Display for Key {
     }
 }
 
-/// A stored object and the revision that wrote it.
-#[derive(Clone, Debug)]
-pub(crate) struct Stored {
-    pub(crate) revision: u64,
-    pub(crate) value: Arc<Value>,
-    /// Whether the log holds it.
-    durable: bool,
-}
-
 /// What a write demands of the object as it is now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Expect {
@@ -158,12 +151,17 @@ pub(crate) struct Event {
     pub(crate) revision: u64,
     pub(crate) key: Key,
     pub(crate) kind: EventKind,
-    pub(crate) object: Arc<Value>,
+    /// The object after the change; its final state if it was deleted.
+    pub(crate) stored: Stored,
     /// The object before the change, with the revision that had written it.
     pub(crate) previous: Option<Stored>,
-    /// The object as JSON: as it is in the log, and as watchers are sent it.
-    pub(crate) json: Bytes,
-    durable: bool,
+}
+
+impl Event {
+    /// The object as JSON.
+    pub(crate) fn json(&self) -> &Bytes {
+        self.stored.json()
+    }
 }
 
 /// Where the engine keeps its log.

@@ -102,7 +102,7 @@ fn compare(engine: &Engine, model: &Model) {
         let found = |snapshot: super::memory::Snapshot| -> Vec<(Key, u64, Value)> {
             let objects = snapshot.objects.into_iter();
             objects
-                .map(|(key, stored)| (key, stored.revision, stored.value["spec"].clone()))
+                .map(|(key, stored)| (key, stored.revision, stored.value()["spec"].clone()))
                 .collect()
         };
         for namespace in [None, Some("even"), Some("odd"), Some("none")] {
@@ -151,7 +151,7 @@ async fn run(ops: Vec<Op>) {
                 let expect = known.map_or(Expect::Absent, Expect::Revision);
                 let stored = engine.write(put(&key, expect, value)).await.unwrap();
                 assert_eq!(
-                    stored.value["metadata"]["resourceVersion"],
+                    stored.value()["metadata"]["resourceVersion"],
                     stored.revision.to_string()
                 );
                 model
@@ -228,7 +228,7 @@ async fn concurrent_writers_never_lose_an_update() {
             for _ in 0..20 {
                 loop {
                     let now = engine.read(|memory| memory.get(&counter).cloned()).unwrap();
-                    let next = u8::try_from(now.value["spec"].as_u64().unwrap() + 1).unwrap();
+                    let next = u8::try_from(now.value()["spec"].as_u64().unwrap() + 1).unwrap();
                     match engine
                         .write(put(&counter, Expect::Revision(now.revision), next))
                         .await
@@ -243,7 +243,10 @@ async fn concurrent_writers_never_lose_an_update() {
     });
     futures::future::try_join_all(writers).await.unwrap();
     assert_eq!(
-        engine.read(|memory| memory.get(&counter).cloned()).unwrap().value["spec"],
+        engine
+            .read(|memory| memory.get(&counter).cloned())
+            .unwrap()
+            .value()["spec"],
         160
     );
     engine.close().await;
@@ -297,7 +300,7 @@ async fn superseded_rows_are_removed_and_the_file_stays_bounded() {
     drop(file);
     let engine = open(directory.path());
     assert_eq!(
-        engine.read(|memory| memory.get(&kept).cloned()).unwrap().value["spec"],
+        engine.read(|memory| memory.get(&kept).cloned()).unwrap().value()["spec"],
         7
     );
     let refused = engine.read(|memory| memory.snapshot(&busy.resource, None, Some(100), false));

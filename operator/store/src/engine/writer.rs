@@ -70,6 +70,22 @@ pub(super) struct Writer {
     memory: Arc<RwLock<Memory>>,
     announcer: Arc<Announcer>,
     metrics: EngineMetrics,
+    recent: Recent,
+}
+
+/// What was just written, kept parsed: its writer, the housekeeping and the watches are about to look at it.
+#[derive(Default)]
+struct Recent(VecDeque<Arc<Value>>);
+
+impl Recent {
+    const OBJECTS: usize = 64;
+
+    fn remember(&mut self, object: Arc<Value>) {
+        if self.0.len() == Self::OBJECTS {
+            self.0.pop_front();
+        }
+        self.0.push_back(object);
+    }
 }
 
 impl Drop for Writer {
@@ -100,6 +116,7 @@ impl Writer {
             memory,
             announcer,
             metrics,
+            recent: Recent::default(),
         }
     }
 
@@ -195,7 +212,7 @@ impl Writer {
         if levels > MAX_DEPTH
             && previous
                 .as_ref()
-                .is_none_or(|before| depth(&before.value) < levels)
+                .is_none_or(|before| depth(&before.value()) < levels)
         {
             return Err(WriteError::TooDeep);
         }
@@ -209,20 +226,16 @@ impl Writer {
         }
         let json = serde_json::to_vec(&value).map_err(|error| Arc::new(Error::Unserializable(error)))?;
         let object = Arc::new(value);
-        let next = (kind != EventKind::Deleted).then(|| Stored {
-            revision,
-            value: Arc::clone(&object),
-            durable,
-        });
+        let stored = Stored::new(revision, durable, &object, json.into());
+        self.recent.remember(object);
+        let next = (kind != EventKind::Deleted).then(|| stored.clone());
         ahead.insert(key.clone(), next);
         Ok(Event {
             revision,
             key,
             kind,
-            object,
+            stored,
             previous,
-            json: json.into(),
-            durable,
         })
     }
 
@@ -233,8 +246,8 @@ impl Writer {
             // A memory-only change still has a row if it takes the place of a durable object: its deletion.
             .filter_map(|Staged { event, .. }| {
                 let replaces = event.previous.as_ref().is_some_and(|previous| previous.durable);
-                let (kind, value): (_, &[u8]) = match (event.durable, replaces) {
-                    (true, _) => (event.kind, &event.json),
+                let (kind, value): (_, &[u8]) = match (event.stored.durable, replaces) {
+                    (true, _) => (event.kind, event.json()),
                     (false, true) => (EventKind::Deleted, b"null"),
                     (false, false) => return None,
                 };
@@ -269,17 +282,14 @@ impl Writer {
         let revision = {
             let mut memory = self.memory.write().unwrap_or_else(PoisonError::into_inner);
             for Staged { event, answer, .. } in staged {
-                self.dead
-                    .superseded(event.previous.as_ref(), event.kind, event.revision, event.durable);
-                let (revision, durable) = (event.revision, event.durable);
-                answers.push((
-                    answer,
-                    Stored {
-                        revision,
-                        value: Arc::clone(&event.object),
-                        durable,
-                    },
-                ));
+                let stored = event.stored.clone();
+                self.dead.superseded(
+                    event.previous.as_ref(),
+                    event.kind,
+                    event.revision,
+                    stored.durable,
+                );
+                answers.push((answer, stored));
                 resources.insert(Arc::clone(&event.key.resource));
                 memory.apply(event);
             }

@@ -124,7 +124,7 @@ async fn create_owned(
         match api.engine().write(write).await {
             Ok(stored) => {
                 return Ok(Written {
-                    object: stored.value,
+                    object: stored.value(),
                     created: true,
                     warnings,
                 });
@@ -229,7 +229,7 @@ async fn check_namespace(api: &Api, target: &Target, name: &str) -> Result<(), F
         subresource: None,
     };
     let found = read::find(api, &within, namespace)?;
-    if meta::is_deleting(&found.value) {
+    if found.is_deleting() {
         return Err(Failure::namespace_terminating(&target.kind, name, namespace));
     }
     Ok(())
@@ -344,7 +344,8 @@ async fn modify(
     let name = target.name.as_deref().unwrap_or("");
     for _ in 0..ATTEMPTS {
         let live = read::find(api, target, name)?;
-        let shown = convert::from_stored(kind, &live.value);
+        let object = live.value();
+        let shown = convert::from_stored(kind, &object);
         let (new, ownership) = change(&shown)?;
         let demanded = meta::string(&new, "resourceVersion").to_owned();
         if !demanded.is_empty() && demanded != live.revision.to_string() {
@@ -398,15 +399,15 @@ async fn store_change(
         created: false,
         warnings: Vec::new(),
     };
-    if is_same(&live.value, &new) {
-        return Ok(done(Arc::clone(&live.value)));
+    if is_same(&live.value(), &new) {
+        return Ok(done(live.value()));
     }
     if options.dry_run {
         return Ok(done(Arc::new(new)));
     }
     let ends = meta::is_deleting(&new) && !meta::is_held(&new);
     let durable = is_durable(&target.kind, &new);
-    let key = target.key(meta::name(&live.value));
+    let key = target.key(meta::name(&live.value()));
     let change = if ends {
         Change::Delete(new)
     } else {
@@ -418,7 +419,7 @@ async fn store_change(
         change,
         durable,
     };
-    api.engine().write(write).await.map(|stored| done(stored.value))
+    api.engine().write(write).await.map(|stored| done(stored.value()))
 }
 
 /// Whether two states differ in nothing but when somebody last wrote them.

@@ -25,6 +25,13 @@ const NAME_LABEL: &str = "kubernetes.io/metadata.name";
 
 /// Completes an object that is about to be stored; `old` is what it takes the place of.
 pub(crate) fn complete(kind: &Kind, object: &mut Value, old: Option<&Value>, now: &str) {
+    // Some clients read these before all else, and say in errors where they stood.
+    let first = if kind.custom {
+        ["apiVersion", "kind"]
+    } else {
+        ["kind", "apiVersion"]
+    };
+    super::meta::lead_with(object, first);
     if kind.is(NAMESPACES) {
         complete_namespace(object, old);
     } else if kind.is(SECRETS) {

@@ -153,7 +153,7 @@ fn resource_list(group: &str, version: &Version) -> Value {
                 "kind": sub_kind,
                 "verbs": subresource_verbs(name),
             });
-            if name == "scale" {
+            if matches!(name, "scale" | "token") {
                 subresource["group"] = group.into();
                 subresource["version"] = version.into();
             }
@@ -169,10 +169,10 @@ fn resource_list(group: &str, version: &Version) -> Value {
 }
 
 fn subresource_verbs(name: &str) -> &'static [&'static str] {
-    if name == "finalize" {
-        &["update"]
-    } else {
-        &["get", "patch", "update"]
+    match name {
+        "finalize" => &["update"],
+        "token" => &["create"],
+        _ => &["get", "patch", "update"],
     }
 }
 

@@ -17,6 +17,7 @@ pub(crate) const SECRETS: &str = "/secrets";
 pub(crate) const EVENTS: &str = "/events";
 pub(crate) const LEASES: &str = "coordination.k8s.io/leases";
 pub(crate) const PODS: &str = "/pods";
+pub(crate) const SERVICE_ACCOUNTS: &str = "/serviceaccounts";
 pub(crate) const SIGNING_REQUESTS: &str = "certificates.k8s.io/certificatesigningrequests";
 pub(crate) const DEFINITIONS: &str = "apiextensions.k8s.io/customresourcedefinitions";
 pub(crate) const DEFINITION_GROUP: &str = "apiextensions.k8s.io";
@@ -183,6 +184,9 @@ impl Kind {
         if self.status {
             subresources.push(("status", own));
         }
+        if self.is(SERVICE_ACCOUNTS) {
+            subresources.push(("token", ("authentication.k8s.io", "v1", "TokenRequest")));
+        }
         subresources
     }
 
@@ -202,6 +206,7 @@ impl Kind {
             subresources: self
                 .subresources()
                 .into_iter()
+                .filter(|(_, (_, _, kind))| *kind != "TokenRequest")
                 .map(|(name, _)| name.to_owned())
                 .collect(),
             create_only: self.review,
@@ -587,6 +592,12 @@ const BUILT_IN: &[BuiltIn] = &[
         namespaced: false,
         status: true,
         ..PLAIN
+    },
+    BuiltIn {
+        group: "authentication.k8s.io",
+        kind: "TokenReview",
+        plural: "tokenreviews",
+        ..REVIEW
     },
     BuiltIn {
         kind: "LocalSubjectAccessReview",

@@ -108,6 +108,16 @@ pub(crate) fn has_shape(object: &mut Value) -> bool {
 }
 
 /// Sets a field of `metadata`, or removes it if there is no value.
+/// Moves the fields `first` to the front of an object.
+pub(crate) fn lead_with(object: &mut Value, first: [&str; 2]) {
+    let Value::Object(fields) = object else { return };
+    for (place, field) in first.into_iter().enumerate() {
+        if let Some(value) = fields.shift_remove(field) {
+            fields.shift_insert(place.min(fields.len()), field.to_owned(), value);
+        }
+    }
+}
+
 pub(crate) fn set(object: &mut Value, field: &str, value: Option<Value>) {
     let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) else {
         return;

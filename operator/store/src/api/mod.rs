@@ -27,6 +27,7 @@ mod scale;
 mod selector;
 mod status;
 mod table;
+mod tokens;
 mod watch;
 mod write;
 
@@ -51,6 +52,7 @@ pub(crate) use self::status::Failure;
 use self::kinds::Kind;
 use self::registry::{Registry, Served};
 use self::route::{Query, ResourcePath, Route};
+use self::tokens::Tokens;
 use crate::Error;
 use crate::engine::{Engine, Key, WriteError};
 use crate::metrics::{self, Metrics, RequestLabels};
@@ -100,6 +102,7 @@ pub(crate) struct Api {
     metrics: Metrics,
     registry: Registry,
     root_ca: Option<String>,
+    tokens: Tokens,
 }
 
 /// A request once its body has been read.
@@ -133,7 +136,12 @@ impl Api {
             engine,
             registry: Registry::new(),
             root_ca,
+            tokens: Tokens::new(),
         }
+    }
+
+    pub(crate) fn tokens(&self) -> &Tokens {
+        &self.tokens
     }
 
     pub(crate) fn engine(&self) -> &Engine {
@@ -302,7 +310,7 @@ impl Api {
         let kind = &target.kind;
         if kind.review {
             return match (&call.method, &target.name) {
-                (&Method::POST, None) => review::answer(kind, call),
+                (&Method::POST, None) => review::answer(self, kind, call),
                 _ => Err(Failure::no_such_method()),
             };
         }
@@ -311,6 +319,8 @@ impl Api {
             return match (known, subresource, &call.method) {
                 (false, ..) => Err(Failure::no_such_path()),
                 (_, "scale", _) => scale::answer(self, target, call).await,
+                (_, "token", &Method::POST) => tokens::issue(self, target, call),
+                (_, "token", _) => Err(Failure::no_such_method()),
                 (_, _, &Method::PUT) => write::update(self, target, call).await,
                 (_, "finalize", _) => Err(Failure::no_such_method()),
                 (_, _, &Method::GET) => read::get(self, target, call),

@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 use super::kinds::Kind;
 use super::negotiate::object_format;
 use super::status::Failure;
-use super::{Call, ResponseBody, body};
+use super::{Api, Call, ResponseBody, body, tokens};
 use crate::schema::FieldError;
 
-pub(crate) fn answer(kind: &Kind, call: &Call) -> Result<Response<ResponseBody>, Failure> {
+pub(crate) fn answer(api: &Api, kind: &Kind, call: &Call) -> Result<Response<ResponseBody>, Failure> {
     object_format(&call.headers, &call.query)?;
     let mut review = body::decode(&call.headers, &call.body)?;
     let Value::Object(fields) = &mut review else {
@@ -26,6 +26,7 @@ pub(crate) fn answer(kind: &Kind, call: &Call) -> Result<Response<ResponseBody>,
         return Err(Failure::invalid(kind, "", &[error]));
     }
     let status = match kind.kind.as_str() {
+        "TokenReview" => tokens::review(api, spec),
         "SelfSubjectReview" => json!({"userInfo": {"username": call.user.name, "groups": call.user.groups}}),
         "SelfSubjectRulesReview" => json!({
             "resourceRules": [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}],

@@ -3,7 +3,7 @@
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use crate::support::{get, post, send, store};
+use crate::support::{WIDGETS, get, post, send, store};
 
 const PODS: &str = "/api/v1/namespaces/default/pods";
 const STRATEGIC: &[(&str, &str)] = &[("content-type", "application/strategic-merge-patch+json")];
@@ -154,4 +154,80 @@ async fn openapi_v2_comes_in_protobuf_by_a_name_that_go_can_parse() {
     assert_eq!(code, 200);
     let media_type = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
     assert_eq!(headers["content-type"], media_type);
+}
+
+#[tokio::test]
+async fn tokens_of_service_accounts_are_reviewed_as_theirs() {
+    let store = store().await;
+    let accounts = "/api/v1/namespaces/default/serviceaccounts";
+    post(&store, accounts, &json!({"metadata": {"name": "robot"}})).await;
+    let request = json!({"spec": {"audiences": ["vault"]}});
+    let (code, issued) = post(&store, &format!("{accounts}/robot/token"), &request).await;
+    assert_eq!((code, &issued["kind"]), (201, &json!("TokenRequest")));
+    assert_eq!(issued["spec"]["expirationSeconds"], 3600);
+    let review = async |token: &Value, audiences: Value| {
+        let review = json!({"spec": {"token": token, "audiences": audiences}});
+        let (code, reviewed) = post(&store, "/apis/authentication.k8s.io/v1/tokenreviews", &review).await;
+        assert_eq!(code, 201);
+        reviewed["status"].clone()
+    };
+    let token = &issued["status"]["token"];
+    let status = review(token, json!(["vault", "other"])).await;
+    assert_eq!(status["authenticated"], true);
+    assert_eq!(status["audiences"], json!(["vault"]));
+    assert_eq!(status["user"]["username"], "system:serviceaccount:default:robot");
+    assert!(
+        review(token, json!(null)).await["error"].is_string(),
+        "it is not for this API"
+    );
+    assert!(review(&json!("made up"), json!(["vault"])).await["error"].is_string());
+
+    send(&store, "DELETE", &format!("{accounts}/robot"), &[], "").await;
+    assert!(review(token, json!(["vault"])).await["error"].is_string());
+    let (code, _) = post(&store, &format!("{accounts}/robot/token"), &request).await;
+    assert_eq!(code, 404);
+}
+
+#[rstest]
+#[case(json!({"spec": {"expirationSeconds": 10}}), 422)]
+#[case(json!({"spec": "text"}), 201)]
+#[case(json!([]), 201)]
+#[tokio::test]
+async fn any_request_for_a_token_is_answered(#[case] request: Value, #[case] expected: u16) {
+    let store = store().await;
+    let path = "/api/v1/namespaces/default/serviceaccounts";
+    post(&store, path, &json!({"metadata": {"name": "robot"}})).await;
+    assert_eq!(
+        post(&store, &format!("{path}/robot/token"), &request).await.0,
+        expected
+    );
+}
+
+// As kube-apiserver writes them: built-in kinds as Go structures, custom ones sorted.
+#[rstest]
+#[case("/api/v1/namespaces/default/configmaps", json!({"apiVersion": "v1", "kind": "ConfigMap"}), "kind")]
+#[case(WIDGETS, json!({"spec": {"size": 1}, "kind": "Widget", "apiVersion": "test.dev/v1"}), "apiVersion")]
+#[tokio::test]
+async fn objects_begin_with_what_they_are(
+    #[case] path: &str,
+    #[case] mut object: Value,
+    #[case] first: &str,
+) {
+    let store = store().await;
+    object["metadata"] = json!({"name": "a"});
+    let (code, created) = post(&store, path, &object).await;
+    assert_eq!(code, 201, "{created}");
+    let read = get(&store, &format!("{path}/a")).await;
+    for answer in [created, read] {
+        let mut fields: Vec<&str> = answer
+            .as_object()
+            .unwrap()
+            .keys()
+            .map(String::as_str)
+            .take(2)
+            .collect();
+        assert_eq!(fields[0], first);
+        fields.sort_unstable();
+        assert_eq!(fields, ["apiVersion", "kind"]);
+    }
 }

@@ -66,7 +66,25 @@ fn of_kind(kind: &str, object: &mut Value) {
             }),
         ),
         "RoleBinding" | "ClusterRoleBinding" => fill_binding(object),
-        "HorizontalPodAutoscaler" => merge(object, &json!({"spec": {"minReplicas": 1}})),
+        "HorizontalPodAutoscaler" => {
+            let target = json!({"type": "Utilization", "averageUtilization": 80});
+            let metric = json!({"type": "Resource", "resource": {"name": "cpu", "target": target}});
+            if items(&mut object["spec"], "metrics").next().is_none() {
+                object["spec"]["metrics"] = json!([metric]);
+            }
+            merge(object, &json!({"spec": {"minReplicas": 1}}));
+        }
+        "LimitRange" => items(&mut object["spec"], "limits")
+            .filter(|limit| limit["type"] == "Container")
+            .for_each(fill_limit),
+        "Endpoints" => {
+            for subset in items(object, "subsets") {
+                items(subset, "ports").for_each(|port| merge(port, &json!({"protocol": "TCP"})));
+            }
+        }
+        "EndpointSlice" => {
+            items(object, "ports").for_each(|port| merge(port, &json!({"name": "", "protocol": "TCP"})));
+        }
         "NetworkPolicy" => {
             let has_egress = items(&mut object["spec"], "egress").next().is_some();
             let types = if has_egress {
@@ -82,6 +100,19 @@ fn of_kind(kind: &str, object: &mut Value) {
             &json!({"reclaimPolicy": "Delete", "volumeBindingMode": "Immediate"}),
         ),
         _ => {}
+    }
+}
+
+/// What a container gets by default is the most that it may have, and what it asks for is that or the least.
+fn fill_limit(limit: &mut Value) {
+    for (from, to) in [
+        ("max", "default"),
+        ("default", "defaultRequest"),
+        ("min", "defaultRequest"),
+    ] {
+        if let Some(amounts) = limit.get(from).cloned() {
+            merge(limit, &json!({to: amounts}));
+        }
     }
 }
 

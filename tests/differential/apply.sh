@@ -40,6 +40,7 @@ apiVersion: v1
 kind: ConfigMap
 metadata: {name: other-place, namespace: default}
 YAML
+quietly delete cm other-place -n default
 k apply -n "$NS" -f absent.yaml
 k apply -f - </dev/null
 mkdir -p tree/sub

@@ -46,7 +46,7 @@ spec:
               ratio: {type: number, minimum: 0, exclusiveMinimum: true, multipleOf: 0.5}
               old:
                 type: string
-                x-kubernetes-validations: [{rule: self == oldSelf, message: is fixed, reason: FieldValueForbidden, fieldPath: ""}]
+                x-kubernetes-validations: [{rule: self == oldSelf, message: is fixed, reason: FieldValueForbidden}]
               port: {x-kubernetes-int-or-string: true}
               anything: {type: object, x-kubernetes-preserve-unknown-fields: true}
               tags: {type: array, items: {type: string}, x-kubernetes-list-type: set, maxItems: 3}
@@ -209,12 +209,14 @@ metadata: {name: wrong, labels: {a: 1}}
 spec: {size: 1}
 YAML
 # Server-side apply on lists and maps of a definition.
+tick
 k apply --server-side --field-manager=one -f - <<'YAML'
 apiVersion: custom.example.com/v1
 kind: Widget
 metadata: {name: s}
 spec: {size: 1, tags: [a, b], parts: [{name: one, value: "1"}, {name: two}], whole: {a: b}}
 YAML
+tick
 k apply --server-side --field-manager=two -f - <<'YAML'
 apiVersion: custom.example.com/v1
 kind: Widget
@@ -222,12 +224,14 @@ metadata: {name: s}
 spec: {size: 1, tags: [b, c], parts: [{name: two, value: "2"}, {name: three}]}
 YAML
 k get wd s -o yaml --show-managed-fields
+tick
 k apply --server-side --field-manager=two -f - <<'YAML'
 apiVersion: custom.example.com/v1
 kind: Widget
 metadata: {name: s}
 spec: {size: 2, parts: [{name: one, value: "2"}], whole: {c: d}}
 YAML
+tick
 k apply --server-side --field-manager=one -f - <<'YAML'
 apiVersion: custom.example.com/v1
 kind: Widget
@@ -235,12 +239,14 @@ metadata: {name: s}
 spec: {size: 1, tags: [b], parts: [{name: one, value: "1"}]}
 YAML
 k get wd s -o yaml --show-managed-fields
+tick
 k apply --server-side --field-manager=dup -f - <<'YAML'
 apiVersion: custom.example.com/v1
 kind: Widget
 metadata: {name: s}
 spec: {size: 1, tags: [b, b], parts: [{name: one}, {name: one}]}
 YAML
+tick
 k apply --server-side --field-manager=bogus -f - <<'YAML'
 apiVersion: custom.example.com/v1
 kind: Widget

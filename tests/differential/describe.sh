@@ -60,7 +60,7 @@ metadata: {name: c.1}
 type: Warning
 reason: Odd
 message: something is odd
-involvedObject: {kind: ConfigMap, apiVersion: v1, name: c, namespace: NAMESPACE}
+involvedObject: {kind: ConfigMap, apiVersion: v1, name: c, namespace: elsewhere}
 source: {component: tester}
 firstTimestamp: "2026-01-01T00:00:00Z"
 lastTimestamp: "2026-01-01T00:00:00Z"

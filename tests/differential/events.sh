@@ -30,7 +30,7 @@ k events --types=Nonsense
 k events --no-headers
 k events -o json
 k events -o name
-k events -A --types=Warning
+k events -A --types=Warning --for cm/c
 k get events
 k get events -o wide
 k get events --sort-by=.lastTimestamp

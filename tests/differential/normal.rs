@@ -16,6 +16,11 @@ static RULES: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         ),
         (r"\b\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d [+-]\d{4}", "TIME"),
         (r#"(resourceVersion"?: ?)"\d+""#, "${1}\"VERSION\""),
+        (r"(Resource Version: +|was )\d+\b", "${1}VERSION"),
+        // Where kubectl itself breaks, it shows where.
+        (r"0x[0-9a-f]+", "0xN"),
+        // A hash of how an object is stored.
+        (r#""storageVersionHash":"[^"]*","#, ""),
         (r"https://(127\.0\.0\.1|localhost):\d+", "SERVER"),
         (r"\b10\.\d+\.\d+\.\d+\b", "ADDRESS"),
         (r"\b(nodePort: |:)3\d{4}\b", "${1}PORT"),

@@ -13,6 +13,7 @@ k() {
 	"$KUBECTL" "$@" >.stdout 2>.stderr
 	code=$?
 	cat .stdout
+	[ -z "$(tail -c 1 .stdout)" ] || echo
 	sed 's/^/! /' .stderr
 	printf '= %s\n' "$code"
 }
@@ -27,6 +28,7 @@ begin() {
 	wanted=$1
 	shift
 	printf '\n$ kubectl %s\n' "$*"
+	: >.watched
 	"$KUBECTL" "$@" >.watched 2>.watched.stderr &
 	watcher=$!
 	printed "$wanted"
@@ -59,4 +61,10 @@ editor() {
 		for expression in "$@"; do printf "sed -i '%s' \"\$1\"\n" "$expression"; done
 	} >"$name"
 	chmod +x "$name"
+}
+
+# Waits for the next second: times of managed fields, by which they are sorted, have no finer parts.
+tick() {
+	now=$(date +%s)
+	while [ "$(date +%s)" = "$now" ]; do sleep 0.05; done
 }

@@ -29,10 +29,10 @@ k wait cm/c
 quietly create configmap soon --from-literal=a=1
 wait
 cat soon
-(
-	"$KUBECTL" wait --for=delete cm/soon --timeout=20s >gone 2>&1
-	echo $? >>gone
-) &
-quietly delete configmap soon
-wait
-cat gone
+# Held until somebody waits for its end.
+quietly patch cm soon --type=merge -p '{"metadata":{"finalizers":["example.com/hold"]}}'
+quietly delete configmap soon --wait=false
+begin 0 wait --for=delete cm/soon --timeout=20s -v=0
+sleep 1 # There is nothing to see of a wait that has begun.
+quietly patch cm soon --type=merge -p '{"metadata":{"finalizers":null}}'
+end 1

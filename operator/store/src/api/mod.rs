@@ -289,7 +289,7 @@ impl Api {
         let served = self.served();
         let kind = served
             .find(&path.group, &path.version, &path.plural)
-            .ok_or_else(Failure::no_such_path)?;
+            .ok_or_else(Failure::page_not_found)?;
         if path.namespace.is_some() && !kind.namespaced {
             return Err(Failure::no_such_path());
         }
@@ -412,7 +412,7 @@ fn json_bytes(code: StatusCode, bytes: impl Into<Bytes>) -> Response<ResponseBod
 }
 
 fn json(code: StatusCode, value: &Value) -> Response<ResponseBody> {
-    json_bytes(code, value.to_string())
+    json_bytes(code, format!("{value}\n"))
 }
 
 /// Adds a `Warning` header, which kubectl prints.

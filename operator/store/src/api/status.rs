@@ -22,6 +22,8 @@ struct Parts {
     message: String,
     details: Map<String, Value>,
     continue_token: Option<String>,
+    /// Told as text and not as a `Status`.
+    plain: bool,
 }
 
 impl Failure {
@@ -32,6 +34,7 @@ impl Failure {
             message: message.into(),
             details: Map::new(),
             continue_token: None,
+            plain: false,
         }))
     }
 
@@ -66,6 +69,13 @@ impl Failure {
 
     pub(crate) fn unauthorized() -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "Unauthorized", "Unauthorized")
+    }
+
+    /// Nothing at all is served under the path; clients put what they asked for into their own words.
+    pub(crate) fn page_not_found() -> Self {
+        let mut failure = Self::new(StatusCode::NOT_FOUND, "NotFound", "404 page not found");
+        failure.0.plain = true;
+        failure
     }
 
     pub(crate) fn no_such_path() -> Self {
@@ -269,11 +279,16 @@ impl Failure {
     }
 
     pub(crate) fn into_response(self) -> Response<ResponseBody> {
-        let mut response = Response::new(full(self.to_status().to_string()));
+        let (media_type, body) = if self.0.plain {
+            ("text/plain; charset=utf-8", format!("{}\n", self.0.message))
+        } else {
+            ("application/json", format!("{}\n", self.to_status()))
+        };
+        let mut response = Response::new(full(body));
         *response.status_mut() = self.0.code;
         response
             .headers_mut()
-            .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            .insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
         if self.0.code == StatusCode::UNAUTHORIZED {
             response
                 .headers_mut()

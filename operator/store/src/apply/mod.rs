@@ -132,17 +132,11 @@ pub(crate) fn server_side_apply(
     if manager == KUBECTL && subresource.is_empty() {
         refresh_last_applied(&mut object, &applied);
     }
-    // An apply that changes nothing leaves the time as it was.
+    // An apply that changes nothing leaves the time as it was, and a manager that is new without one.
     let is_noop = live.is_some() && object == before;
-    if let Some(mine) = after.find(&me) {
+    if let (true, Some(mine)) = (is_noop, after.find(&me)) {
         let previous = managers.0.iter().find(|entry| entry.is_same_manager(&me));
-        if let Some(previous) = previous
-            && is_noop
-            && previous.fields == mine.fields
-            && previous.api_version == mine.api_version
-        {
-            mine.time.clone_from(&previous.time);
-        }
+        mine.time = previous.and_then(|previous| previous.time.clone());
     }
     after.write(&mut object);
     Ok(object)

@@ -405,6 +405,17 @@ fn what_does_not_fit_its_schema_is_refused(#[case] applied: Value, #[case] messa
     );
 }
 
+/// As a kube-apiserver 1.36 does it: only a change has a time.
+#[test]
+fn a_manager_that_changes_nothing_has_no_time() {
+    let live = apply(None, &map(json!({"a": "1"})), "one", T1).unwrap();
+    let next = apply(Some(&live), &map(json!({"a": "1"})), "two", T2).unwrap();
+    let managers = managers(&next);
+    let timeless = managers.as_array().unwrap().iter().filter(|entry| entry.get("time").is_none());
+    let timeless: Vec<&Value> = timeless.map(|entry| &entry["manager"]).collect();
+    assert_eq!(timeless, ["two"]);
+}
+
 #[test]
 fn applying_status_touches_status_only() {
     let schema = builtin("", "v1", "Namespace").unwrap();

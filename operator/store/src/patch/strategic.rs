@@ -51,7 +51,7 @@ fn object(
     if let Some(kept) = changes.get(RETAIN_KEYS) {
         let kept = list(kept, RETAIN_KEYS)?;
         let is_kept = |name: &String| is_directive(name) || kept.iter().any(|key| key == name);
-        if !changes.keys().all(is_kept) {
+        if !changes.iter().all(|(name, change)| change.is_null() || is_kept(name)) {
             return Err(malformed("invalid patch format of retainKeys".to_owned()));
         }
         fields.retain(|name, _| kept.iter().any(|key| key == name));
@@ -342,6 +342,18 @@ mod tests {
         let document = json!({"metadata": {"finalizers": before}});
         let merged = strategic_merge(&document, &json!({"metadata": patch}), schema).unwrap();
         assert_eq!(merged["metadata"]["finalizers"], after);
+    }
+
+    /// What kubectl sends when a volume becomes one of another kind.
+    #[test]
+    fn keys_that_are_not_retained_may_be_taken_away_by_name() {
+        let schema = builtin("", "v1", "Pod").unwrap();
+        let document = json!({"spec": {"volumes": [{"name": "v", "emptyDir": {}}]}});
+        let volume = json!({
+            "$retainKeys": ["hostPath", "name"], "name": "v", "emptyDir": null, "hostPath": {"path": "/x"},
+        });
+        let merged = strategic_merge(&document, &json!({"spec": {"volumes": [volume]}}), schema).unwrap();
+        assert_eq!(merged["spec"]["volumes"], json!([{"name": "v", "hostPath": {"path": "/x"}}]));
     }
 
     #[rstest]

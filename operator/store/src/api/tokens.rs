@@ -86,7 +86,7 @@ pub(crate) fn issue(api: &Api, target: &Target, call: &Call) -> Result<Response<
     object_format(&call.headers, &call.query)?;
     let request = body::decode(&call.headers, &call.body)?;
     let name = target.name.as_deref().unwrap_or("");
-    let account = read::find(api, target, name)?;
+    let account = read::find(api, target, name)?.value();
     let seconds = match &request["spec"]["expirationSeconds"] {
         Value::Null => DEFAULT_SECONDS,
         given => given
@@ -106,7 +106,7 @@ pub(crate) fn issue(api: &Api, target: &Target, call: &Call) -> Result<Response<
     let expires = now
         .checked_add(SignedDuration::from_secs(seconds))
         .map_err(|error| Failure::internal(format!("the time of expiry: {error}")))?;
-    let namespace = meta::string(&account.value, "namespace");
+    let namespace = meta::string(&account, "namespace");
     let claims = json!({
         "iss": ISSUER,
         "sub": format!("system:serviceaccount:{namespace}:{name}"),
@@ -116,7 +116,7 @@ pub(crate) fn issue(api: &Api, target: &Target, call: &Call) -> Result<Response<
         "exp": expires.as_second(),
         "kubernetes.io": {
             "namespace": namespace,
-            "serviceaccount": {"name": name, "uid": meta::string(&account.value, "uid")},
+            "serviceaccount": {"name": name, "uid": meta::string(&account, "uid")},
         },
     });
     let answer = json!({
@@ -151,7 +151,7 @@ pub(crate) fn review(api: &Api, spec: &Value) -> Value {
     let key = Key::new(&SERVICE_ACCOUNTS.into(), &namespace, &text(&account["name"]));
     let lives = api.engine().read(|memory| {
         let stored = memory.get(&key);
-        stored.is_some_and(|stored| meta::string(&stored.value, "uid") == account["uid"])
+        stored.is_some_and(|stored| meta::string(&stored.value(), "uid") == account["uid"])
     });
     if !lives {
         return refused("the service account of the token has been deleted");

@@ -41,10 +41,20 @@ static RULES: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
 
 /// The text without what is another on every server and in every run.
 pub(crate) fn normalise(text: &str) -> String {
-    let sorted = text.split('\n').map(sort_keys).collect::<Vec<_>>().join("\n");
+    let mut lines: Vec<String> = text.split('\n').map(sort_keys).collect();
+    // Go walks its maps in another order each time, and so are errors listed.
+    for listed in lines.chunk_by_mut(|one, next| is_listed(one) && is_listed(next)) {
+        listed.sort();
+    }
+    let sorted = lines.join("\n");
     RULES.iter().fold(sorted, |text, (pattern, with)| {
         pattern.replace_all(&text, *with).into_owned()
     })
+}
+
+/// One of several errors that kubectl lists.
+fn is_listed(line: &str) -> bool {
+    ["! * ", "!  .", "# * "].iter().any(|mark| line.starts_with(mark))
 }
 
 /// A line that is a JSON object, as `get --raw` prints them, in one order of fields.

@@ -120,7 +120,11 @@ pub(crate) fn validate(kind: &Kind, object: &Value, old: Option<&Value>) -> Resu
         rules::check(kind, object, old)
     };
     // What both know is said once, and in the words of Kubernetes.
-    let is_known = |error: &FieldError| errors.iter().any(|known| known.path == error.path);
+    let is_known = |error: &FieldError| {
+        let list = error.path.strip_suffix(']').and_then(|path| path.rsplit_once('['));
+        let list = list.map_or("", |(list, _)| list);
+        errors.iter().any(|known| known.path == error.path || known.path == list)
+    };
     let rest: Vec<FieldError> = of_schema.into_iter().filter(|error| !is_known(error)).collect();
     errors.extend(rest);
     Ok(errors)

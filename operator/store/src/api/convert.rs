@@ -29,6 +29,10 @@ pub(crate) fn from_stored<'a>(kind: &Kind, stored: &'a Value) -> Cow<'a, Value> 
     let mut shown = stored.clone();
     if kind.is(EVENTS) {
         rename(&mut shown, EVENT_FIELDS.iter().map(|(new, old)| (*old, *new)));
+        if let Some(fields) = shown.as_object_mut() {
+            // The core group writes these even if they are empty.
+            fields.retain(|name, value| !(name.starts_with("reporting") && value == ""));
+        }
     }
     shown["apiVersion"] = version.into();
     Cow::Owned(shown)

@@ -167,9 +167,26 @@ pub(crate) fn join(parent: &str, child: &str) -> String {
     }
 }
 
-/// A string in double quotes, escaped as Go's `%q` does for printable text.
+/// A string in double quotes, escaped as Go's `%q` does.
 pub(crate) fn quote(text: &str) -> String {
-    Value::String(text.to_owned()).to_string()
+    let mut quoted = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' => quoted.push_str("\\\""),
+            '\\' => quoted.push_str("\\\\"),
+            '\n' => quoted.push_str("\\n"),
+            '\r' => quoted.push_str("\\r"),
+            '\t' => quoted.push_str("\\t"),
+            '\u{7}' => quoted.push_str("\\a"),
+            '\u{8}' => quoted.push_str("\\b"),
+            '\u{b}' => quoted.push_str("\\v"),
+            '\u{c}' => quoted.push_str("\\f"),
+            c if c.is_ascii_control() => quoted.push_str(&format!("\\x{:02x}", u32::from(c))),
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
 }
 
 fn printed(value: &Value) -> String {
@@ -210,6 +227,11 @@ mod tests {
     )]
     fn prints_as_kubernetes_does(#[case] error: FieldError, #[case] text: &str) {
         assert_eq!(error.to_string(), text);
+    }
+
+    #[test]
+    fn texts_are_quoted_as_go_quotes_them() {
+        assert_eq!(quote("a\"b\\c\n\u{7}\u{1}ä"), r#""a\"b\\c\n\a\x01ä""#);
     }
 
     #[test]

@@ -28,10 +28,10 @@ const KEY_RULE: &str = "a valid config key must consist of alphanumeric characte
 /// All that is wrong with an object of a built-in kind; `old` is what it takes the place of.
 pub(super) fn check(kind: &Kind, object: &Value, old: Option<&Value>) -> Vec<FieldError> {
     let mut errors = Errors::default();
-    for finalizer in meta::finalizers(object) {
+    for (index, finalizer) in meta::finalizers(object).enumerate() {
         if !finalizer.contains('/') && !STANDARD_FINALIZERS.contains(&finalizer) {
             let why = "name is neither a standard finalizer name nor is it fully qualified";
-            errors.invalid("metadata.finalizers", &finalizer.into(), why);
+            errors.invalid(format!("metadata.finalizers[{index}]"), &finalizer.into(), why);
         }
     }
     // What is stored was let in once; only what changes is looked at again.

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::case::{APPLY, Case, MERGE, case};
-use crate::expect::{absent, any, containing, exactly, with_item, without_item};
+use crate::expect::{any, containing, exactly, with_item, without_item};
 use crate::objects::{WIDGETS, config_map, widget, widgets};
 
 const MAP: &str = "{ns}/configmaps/a";

@@ -155,7 +155,13 @@ pub(crate) fn cases() -> Vec<Case> {
         case("what is not served is not found")
             .get("/apis/{group}/v1/widgets")
             .is(404)
+            .with(json!("404 page not found\n"))
+            .get("/apis/{group}")
+            .is(404)
+            .with(json!("404 page not found\n"))
             .get("{ns}/nothings")
+            .refused(404, "NotFound", "the server could not find the requested resource")
+            .get("/apis/apps/v9")
             .refused(404, "NotFound", "the server could not find the requested resource"),
         case("the manager of a created object is as the query says")
             .post("{ns}/configmaps?fieldManager=me", config_map("a", json!({"k": "v"})))

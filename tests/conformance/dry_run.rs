@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::case::{Case, JSON_PATCH, MERGE, STRATEGIC, case};
-use crate::expect::{absent, any, containing};
+use crate::expect::{absent, any};
 use crate::objects::{WIDGETS, config_map, widget, widgets};
 
 pub(crate) fn cases() -> Vec<Case> {

@@ -81,19 +81,29 @@ impl Life {
             .next("w", [json!({"type": "MODIFIED", "object": {"metadata": {"annotations": {"a": absent()}}}})]);
         if let Some(status) = self.status {
             case = case
-                .patch(MERGE, format!("{item}/status"), json!({"status": status, "metadata": {"annotations": {"s": "1"}}}))
+                .patch(
+                    MERGE,
+                    format!("{item}/status"),
+                    json!({"status": status, "metadata": {"annotations": {"s": "1"}}}),
+                )
                 .is(200)
                 .with(json!({"status": status, "metadata": {"resourceVersion": other_than("{version}")}}))
                 .next("w", [json!({"type": "MODIFIED", "object": {"status": status}})])
                 .patch(MERGE, &item, json!({"metadata": {"annotations": {"b": "2"}}}))
                 .is(200)
                 .with(json!({"status": status}))
-                .next("w", [json!({"type": "MODIFIED", "object": {"metadata": {"annotations": {"b": "2"}}}})]);
+                .next(
+                    "w",
+                    [json!({"type": "MODIFIED", "object": {"metadata": {"annotations": {"b": "2"}}}})],
+                );
         }
         // Claims are held by a finalizer whose controller is not there.
         case.patch(MERGE, &item, json!({"metadata": {"finalizers": null}}))
             .is(200)
-            .delete_with(&item, json!({"gracePeriodSeconds": 0, "propagationPolicy": "Background"}))
+            .delete_with(
+                &item,
+                json!({"gracePeriodSeconds": 0, "propagationPolicy": "Background"}),
+            )
             .is(200)
             .until(&item)
             .is(404)

@@ -39,7 +39,7 @@ pub(crate) fn answer(api: &Api, route: &Route, call: &Call) -> Result<Response<R
         }
         Route::Group(name) => {
             let group = served.group(name).filter(|group| !group.name.is_empty());
-            let mut summary = group_summary(group.ok_or_else(Failure::no_such_path)?);
+            let mut summary = group_summary(group.ok_or_else(Failure::page_not_found)?);
             summary["kind"] = "APIGroup".into();
             summary["apiVersion"] = "v1".into();
             Ok(respond(StatusCode::OK, &summary))

@@ -289,7 +289,7 @@ impl Api {
         let served = self.served();
         let kind = served
             .find(&path.group, &path.version, &path.plural)
-            .ok_or_else(Failure::page_not_found)?;
+            .ok_or_else(|| no_resource(&served, &path.group))?;
         if path.namespace.is_some() && !kind.namespaced {
             return Err(Failure::no_such_path());
         }
@@ -413,6 +413,15 @@ fn json_bytes(code: StatusCode, bytes: impl Into<Bytes>) -> Response<ResponseBod
 
 fn json(code: StatusCode, value: &Value) -> Response<ResponseBody> {
     json_bytes(code, format!("{value}\n"))
+}
+
+/// Groups of Kubernetes' own say that they lack a resource; where there is no such group, nobody answers.
+fn no_resource(served: &Served, group: &str) -> Failure {
+    if served.kinds().any(|kind| kind.group == group && !kind.custom) {
+        Failure::no_such_path()
+    } else {
+        Failure::page_not_found()
+    }
 }
 
 /// Adds a `Warning` header, which kubectl prints.

@@ -69,7 +69,7 @@ impl Route {
             ["apis", group, version, rest @ ..] => {
                 ResourcePath::parse(group, version, rest).map(Route::Resource)
             }
-            _ => Err(Failure::no_such_path()),
+            _ => Err(Failure::page_not_found()),
         }
     }
 }

@@ -219,7 +219,7 @@ async fn unknown_fields_are_dropped_with_a_warning() {
 }
 
 #[rstest]
-#[case("GET", "/apis/nowhere/v1/things", 404, "NotFound")]
+#[case("GET", "/apis/apps/v1/things", 404, "NotFound")]
 #[case("GET", "/api/v1/namespaces/default/nothings", 404, "NotFound")]
 #[case("POST", "/api/v1/configmaps", 404, "NotFound")]
 #[case("DELETE", "/api/v1/namespaces/default", 403, "Forbidden")]

@@ -91,8 +91,8 @@ pub enum Error {
     /// An object could not be turned into JSON.
     #[error("the object cannot be serialized: {0}")]
     Unserializable(serde_json::Error),
-    /// The writer thread could not be started.
-    #[error("cannot start the store's writer thread: {0}")]
+    /// A thread could not be started.
+    #[error("cannot start a thread of the store: {0}")]
     Thread(std::io::Error),
     /// What every cluster has from the start could not be stored.
     #[error("cannot prepare the store: {0}")]

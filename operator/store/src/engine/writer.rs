@@ -295,10 +295,11 @@ impl Writer {
             }
             memory.revision()
         };
-        self.announcer.announce(revision, &resources);
+        // Writers first: they would wait behind thousands of watches that have something to send.
         for (answer, stored) in answers {
             let _ = answer.send(Ok(stored));
         }
+        self.announcer.announce(revision, &resources);
     }
 
     /// Removes a bounded number of superseded rows, when there are enough of them to be worth a flush.

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
@@ -21,8 +21,38 @@ use crate::private_file;
 pub struct ServingIdentity {
     directory: PathBuf,
     authority: String,
+    issuance: Arc<Issuance>,
+}
+
+/// The serving certificate on its way. The first random number of a process takes long, as the library first tries its
+/// sources of randomness; so that happens beside the rest of the start.
+struct Issuance {
+    params: CertificateParams,
+    issuer: Issuer<'static, KeyPair>,
+    issued: OnceLock<Result<Issued, rcgen::Error>>,
+}
+
+struct Issued {
     certificate: CertificateDer<'static>,
     key: PrivateKeyDer<'static>,
+}
+
+impl Issuance {
+    /// The certificate with its key; waits for whoever is making it already.
+    fn issued(&self) -> Result<&Issued, Error> {
+        let issue = || {
+            let key = KeyPair::generate()?;
+            let certificate = self.params.signed_by(&key, &self.issuer)?;
+            Ok(Issued {
+                certificate: certificate.der().clone(),
+                key: PrivateKeyDer::Pkcs8(key.serialize_der().into()),
+            })
+        };
+        match self.issued.get_or_init(issue) {
+            Ok(issued) => Ok(issued),
+            Err(error) => Err(Error::Certificate(error.clone())),
+        }
+    }
 }
 
 impl ServingIdentity {
@@ -51,14 +81,21 @@ impl ServingIdentity {
                 (issuer.pem(), KeyPair::from_pem(&issuer.key().serialize_pem())?)
             }
         };
-        let issuer = Issuer::new(authority_params()?, authority_key);
-        let key = KeyPair::generate()?;
-        let certificate = serving_params(hosts)?.signed_by(&key, &issuer)?;
+        let issuance = Arc::new(Issuance {
+            params: serving_params(hosts)?,
+            issuer: Issuer::new(authority_params()?, authority_key),
+            issued: OnceLock::new(),
+        });
+        let ahead = Arc::clone(&issuance);
+        std::thread::Builder::new()
+            .name("issue-certificate".to_owned())
+            // Whoever needs the certificate is told how it went.
+            .spawn(move || drop(ahead.issued()))
+            .map_err(Error::Thread)?;
         Ok(ServingIdentity {
             directory: directory.to_owned(),
             authority,
-            certificate: certificate.der().clone(),
-            key: PrivateKeyDer::Pkcs8(key.serialize_der().into()),
+            issuance,
         })
     }
 
@@ -75,13 +112,14 @@ impl ServingIdentity {
         };
         let authority = CertificateDer::from_pem_slice(self.authority.as_bytes())
             .map_err(|error| unusable(error.to_string()))?;
-        let chain = vec![self.certificate.clone(), authority];
+        let issued = self.issuance.issued()?;
+        let chain = vec![issued.certificate.clone(), authority];
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let mut config = rustls::ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|error| unusable(error.to_string()))?
             .with_no_client_auth()
-            .with_single_cert(chain, self.key.clone_key())
+            .with_single_cert(chain, issued.key.clone_key())
             .map_err(|error| unusable(error.to_string()))?;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(config)
@@ -149,7 +187,9 @@ mod tests {
         ];
         let second = ServingIdentity::load_or_create(directory.path(), &hosts).unwrap();
         assert_eq!(first.ca_pem(), second.ca_pem());
-        assert_ne!(first.certificate, second.certificate);
+        let certificate =
+            |identity: &ServingIdentity| identity.issuance.issued().unwrap().certificate.clone();
+        assert_ne!(certificate(&first), certificate(&second));
         second.server_config().unwrap();
         assert!(ServingIdentity::load_or_create(directory.path(), &["bücher".to_owned()]).is_err());
     }

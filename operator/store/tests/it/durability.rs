@@ -70,7 +70,8 @@ impl Drop for Killed {
 }
 
 fn start(state: &Path, first: u64) -> Killed {
-    let child = Command::new(std::env::current_exe().unwrap())
+    // This very program, even if it has been built anew meanwhile.
+    let child = Command::new("/proc/self/exe")
         .args([
             "--exact",
             "durability::write_until_killed",

@@ -10,7 +10,7 @@ import subprocess
 
 # Group versions, and those of their kinds that are served or may come to be.
 KINDS = {
-    "api/v1": "ConfigMap Endpoints Event LimitRange Namespace Node PersistentVolume PersistentVolumeClaim Pod PodTemplate"
+    "api/v1": "ComponentStatus ConfigMap Endpoints Event LimitRange Namespace Node PersistentVolume PersistentVolumeClaim Pod PodTemplate"
     " ReplicationController ResourceQuota Secret Service ServiceAccount",
     "apis/apiextensions.k8s.io/v1": "CustomResourceDefinition",
     "apis/apiregistration.k8s.io/v1": "APIService",

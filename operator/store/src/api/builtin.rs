@@ -20,6 +20,20 @@ const RBAC: &str = "rbac.authorization.k8s.io";
 pub(crate) const NAMESPACE_FINALIZER: &str = "kubernetes";
 /// Namespaces that are always there.
 pub(crate) const FIRST_NAMESPACES: [&str; 3] = ["default", "kube-public", "kube-system"];
+/// What a cluster consists of, whether it is healthy, and why.
+const COMPONENTS: [(&str, &str, &str); 3] = [
+    (
+        "controller-manager",
+        "False",
+        "there is none here: workloads are records that nothing runs",
+    ),
+    ("etcd-0", "True", "the state file takes its place"),
+    (
+        "scheduler",
+        "False",
+        "there is none here: workloads are records that nothing runs",
+    ),
+];
 /// The label by which selectors find a namespace.
 const NAME_LABEL: &str = "kubernetes.io/metadata.name";
 
@@ -134,6 +148,11 @@ pub(crate) fn validate(kind: &Kind, object: &Value, old: Option<&Value>) -> Resu
 pub(crate) async fn bootstrap(api: &Api) -> Result<(), Failure> {
     for name in FIRST_NAMESPACES {
         ensure(api, "", "namespaces", None, json!({"metadata": {"name": name}})).await?;
+    }
+    for (name, healthy, message) in COMPONENTS {
+        let condition = json!({"type": "Healthy", "status": healthy, "message": message});
+        let component = json!({"metadata": {"name": name}, "conditions": [condition]});
+        ensure(api, "", "componentstatuses", None, component).await?;
     }
     let labels = json!({"component": "apiserver", "provider": "kubernetes"});
     let service = json!({

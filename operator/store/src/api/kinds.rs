@@ -17,6 +17,7 @@ pub(crate) const SECRETS: &str = "/secrets";
 pub(crate) const EVENTS: &str = "/events";
 pub(crate) const LEASES: &str = "coordination.k8s.io/leases";
 pub(crate) const PODS: &str = "/pods";
+pub(crate) const COMPONENT_STATUSES: &str = "/componentstatuses";
 pub(crate) const SERVICE_ACCOUNTS: &str = "/serviceaccounts";
 pub(crate) const SIGNING_REQUESTS: &str = "certificates.k8s.io/certificatesigningrequests";
 pub(crate) const DEFINITIONS: &str = "apiextensions.k8s.io/customresourcedefinitions";
@@ -138,6 +139,8 @@ impl Kind {
     pub(crate) fn verbs(&self) -> &'static [&'static str] {
         if self.review {
             &["create"]
+        } else if self.is(COMPONENT_STATUSES) {
+            &["get", "list"]
         } else if self.is(NAMESPACES) {
             &["create", "delete", "get", "list", "patch", "update", "watch"]
         } else if self.custom {
@@ -272,6 +275,13 @@ const WORKLOAD: BuiltIn = BuiltIn {
 
 /// Workloads and all else that a cluster would act on are records here: nothing runs them.
 const BUILT_IN: &[BuiltIn] = &[
+    BuiltIn {
+        kind: "ComponentStatus",
+        plural: "componentstatuses",
+        short_names: &["cs"],
+        namespaced: false,
+        ..PLAIN
+    },
     BuiltIn {
         kind: "ConfigMap",
         plural: "configmaps",
@@ -666,7 +676,8 @@ fn describe(row: &BuiltIn) -> Kind {
         custom: false,
         served: true,
         terminating: false,
-        deprecation: None,
+        deprecation: (row.kind == "ComponentStatus")
+            .then(|| "v1 ComponentStatus is deprecated in v1.19+".to_owned()),
     }
 }
 

@@ -49,7 +49,7 @@ use serde_json::Value;
 pub(crate) use self::housekeeping::housekeeping;
 pub(crate) use self::status::Failure;
 
-use self::kinds::Kind;
+use self::kinds::{COMPONENT_STATUSES, Kind};
 use self::registry::{Registry, Served};
 use self::route::{Query, ResourcePath, Route};
 use self::tokens::Tokens;
@@ -335,6 +335,10 @@ impl Api {
             return Err(Failure::no_such_path());
         }
         let watching = call.query.flag("watch")?.unwrap_or(false);
+        let reads = matches!(call.method, Method::GET | Method::HEAD) && !watching;
+        if kind.is(COMPONENT_STATUSES) && !reads {
+            return Err(Failure::no_such_method());
+        }
         match (&call.method, &target.name) {
             (&Method::GET | &Method::HEAD, _) if watching => watch::watch(self, target, call),
             (&Method::GET | &Method::HEAD, Some(_)) => read::get(self, target, call),

@@ -231,3 +231,19 @@ async fn objects_begin_with_what_they_are(
         assert_eq!(fields, ["apiVersion", "kind"]);
     }
 }
+
+#[tokio::test]
+async fn the_state_of_components_is_read_only() {
+    let store = store().await;
+    let path = "/api/v1/componentstatuses";
+    let list = get(&store, path).await;
+    assert_eq!(list["items"].as_array().unwrap().len(), 3);
+    let scheduler = get(&store, &format!("{path}/scheduler")).await;
+    assert_eq!(scheduler["conditions"][0]["status"], "False");
+    for method in ["DELETE", "PUT", "PATCH"] {
+        let (code, _, _) = send(&store, method, &format!("{path}/scheduler"), MERGE, "{}").await;
+        assert_eq!(code, 405, "{method}");
+    }
+    let (code, _) = post(&store, path, &json!({"metadata": {"name": "mine"}})).await;
+    assert_eq!(code, 405);
+}

@@ -44,9 +44,11 @@ const CONNECTIONS: u64 = 10_000;
 const RESERVE: u64 = 256;
 /// Requests at a time on one HTTP/2 connection; kube-apiserver's limit.
 const STREAMS: u32 = 250;
-/// For the TLS handshake, and for a request's head.
+/// For the TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-const HEADERS: Duration = Duration::from_secs(15);
+/// For a request's head, counted from the answer before it: how long an HTTP/1.1 connection may be idle. It is
+/// kube-apiserver's, as clients reuse their connections and trip over those that have just been closed.
+const HEADERS: Duration = Duration::from_secs(90);
 /// How long a connection may last without a request that carries the token; a stranger keeps no place for longer.
 const INTRODUCTION: Duration = Duration::from_secs(15);
 /// Bytes of a request's head.

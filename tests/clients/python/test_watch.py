@@ -1,5 +1,6 @@
 """Watches, the informer, and leader election."""
 
+import logging
 import threading
 
 from kubernetes import watch
@@ -66,6 +67,12 @@ class Watches(ClusterTest):
 
 
 class Informers(ClusterTest):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        # It logs the end of the connection that stopping it cuts.
+        logging.getLogger("kubernetes.informer").setLevel(logging.CRITICAL + 1)
+
     def test_the_cache_follows(self):
         informer = SharedInformer(self.core.list_namespaced_config_map, namespace=self.namespace)
         seen = []

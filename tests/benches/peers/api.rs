@@ -62,14 +62,6 @@ async fn measure_api(scale: f64, rounds: usize) -> Vec<Comparison> {
         .map(|(_, process)| resident_mib(process))
         .sum();
 
-    let (mut our_writes, mut their_writes) = (vec![], vec![]);
-    for round in 0..rounds {
-        let namespace = format!("writes-{round}");
-        our_writes.push(create_and_update(&ours, &namespace, writes).await);
-        their_writes.push(create_and_update(&theirs, &namespace, writes).await);
-    }
-    drop(reference);
-
     let (mut empty, mut full) = (vec![], vec![]);
     for round in 0..rounds {
         let fresh = Homeport::start(&directory.path().join(format!("fresh-{round}")));
@@ -78,6 +70,14 @@ async fn measure_api(scale: f64, rounds: usize) -> Vec<Comparison> {
         drop(homeport);
         homeport = Homeport::start(&state);
         full.push(homeport.ready_after.as_secs_f64());
+    }
+
+    let ours = Server::of_kubeconfig(&homeport.kubeconfig()).await;
+    let (mut our_writes, mut their_writes) = (vec![], vec![]);
+    for round in 0..rounds {
+        let namespace = format!("writes-{round}");
+        our_writes.push(create_and_update(&ours, &namespace, writes).await);
+        their_writes.push(create_and_update(&theirs, &namespace, writes).await);
     }
 
     let (our_list, their_list) = (median(our_lists), median(their_lists));
@@ -119,10 +119,7 @@ async fn measure_api(scale: f64, rounds: usize) -> Vec<Comparison> {
             4.0,
         ),
         limit("API start to ready, empty", empty),
-        limit(
-            &format!("API start to ready, {} stored", objects + rounds * writes),
-            full,
-        ),
+        limit(&format!("API start to ready, {objects} stored"), full),
     ]
 }
 

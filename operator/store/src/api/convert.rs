@@ -35,6 +35,12 @@ pub(crate) fn from_stored<'a>(kind: &Kind, stored: &'a Value) -> Cow<'a, Value> 
         }
     }
     shown["apiVersion"] = version.into();
+    if kind.custom
+        && let Ok(schema) = kind.schema()
+    {
+        // Each version has defaults of its own.
+        schema.default_values(&mut shown);
+    }
     Cow::Owned(shown)
 }
 

@@ -9,6 +9,7 @@ use super::columns::{self, Cell, Column};
 use super::jsonpath::JsonPath;
 use super::kinds::{Kind, Scale, ScaleSelector, Schema, api_version};
 use super::meta;
+use super::registry::version_rank;
 use super::registry::Served;
 use crate::schema::{FieldError, Structural};
 
@@ -69,7 +70,8 @@ pub(crate) fn complete(definition: &mut Value, old: Option<&Value>, now: &str) {
         "acceptedNames": definition["spec"]["names"],
         "storedVersions": stored,
     });
-    meta::add_finalizer(definition, CLEANUP_FINALIZER, old.is_none());
+    let ends = meta::is_deleting(definition) && old.is_some_and(|old| !meta::is_deleting(old));
+    meta::add_finalizer(definition, CLEANUP_FINALIZER, ends);
 }
 
 fn condition_since(definition: &Value, kind: &str) -> Option<Value> {
@@ -84,13 +86,25 @@ fn versions(definition: &Value) -> impl Iterator<Item = &Value> {
     definition["spec"]["versions"].as_array().into_iter().flatten()
 }
 
+/// What kube-apiserver says of a deprecated version that has no words of its own for it.
+fn default_deprecation(definition: &Value, group: &str, version: &str, kind: &str) -> String {
+    let better = versions(definition)
+        .filter(|known| known["served"] == true && known["deprecated"] != true)
+        .map(|known| string(&known["name"]))
+        .filter(|known| version_rank(known) > version_rank(version))
+        .max_by_key(|known| version_rank(known));
+    let advice = better.map(|better| format!("; use {group}/{better} {kind}"));
+    format!("{group}/{version} {kind} is deprecated{}", advice.unwrap_or_default())
+}
+
 /// What is wrong with a definition beyond its shape, which its schema has checked.
 pub(crate) fn validate(definition: &Value, old: Option<&Value>) -> Vec<FieldError> {
     let mut errors = Vec::new();
     let spec = &definition["spec"];
     let (group, plural) = (string(&spec["group"]), string(&spec["names"]["plural"]));
     let name = string(&definition["metadata"]["name"]);
-    if name != format!("{plural}.{group}") {
+    // Of what is there already, neither the name nor what it is made of changes.
+    if old.is_none() && name != format!("{plural}.{group}") {
         let detail = "must be spec.names.plural+\".\"+spec.group";
         errors.push(FieldError::invalid("metadata.name", name, detail));
     }
@@ -417,7 +431,7 @@ pub(crate) fn kinds(definition: &Value) -> Vec<Kind> {
             let version_name = string(&version["name"]);
             let kind = string(&names["kind"]);
             let deprecation = (version["deprecated"] == true).then(|| {
-                let default = || format!("{}/{version_name} {kind} is deprecated", group);
+                let default = || default_deprecation(definition, group, version_name, kind);
                 version["deprecationWarning"]
                     .as_str()
                     .map_or_else(default, str::to_owned)

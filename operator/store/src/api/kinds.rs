@@ -545,25 +545,25 @@ const BUILT_IN: &[BuiltIn] = &[
         ..PLAIN
     },
     BuiltIn {
-        kind: "ClusterRole",
-        plural: "clusterroles",
-        namespaced: false,
-        ..RBAC
-    },
-    BuiltIn {
         kind: "ClusterRoleBinding",
         plural: "clusterrolebindings",
         namespaced: false,
         ..RBAC
     },
     BuiltIn {
-        kind: "Role",
-        plural: "roles",
+        kind: "ClusterRole",
+        plural: "clusterroles",
+        namespaced: false,
         ..RBAC
     },
     BuiltIn {
         kind: "RoleBinding",
         plural: "rolebindings",
+        ..RBAC
+    },
+    BuiltIn {
+        kind: "Role",
+        plural: "roles",
         ..RBAC
     },
     BuiltIn {

@@ -29,6 +29,17 @@ pub(crate) fn built_in(kind: &str) -> Vec<Column> {
     columns.into_iter().flatten().collect()
 }
 
+/// The columns of the subresource `scale`.
+pub(crate) fn scale() -> Vec<Column> {
+    let columns = [
+        Some(name_column()),
+        integer("Desired", |scale, _| count(&scale["spec"]["replicas"])),
+        integer("Available", |scale, _| count(&scale["status"]["replicas"])),
+        Some(age_column()),
+    ];
+    columns.into_iter().flatten().collect()
+}
+
 fn integer(name: &str, compute: fn(&Value, Timestamp) -> Value) -> Option<Column> {
     Some(Column {
         kind: "integer".to_owned(),

@@ -98,7 +98,7 @@ fn add(groups: &mut Vec<Group>, kind: Arc<Kind>) {
 }
 
 /// Kubernetes' order of versions: v2, v1, v1beta2, v1beta1, v1alpha1, then all others.
-fn version_rank(name: &str) -> (u8, u64, u64) {
+pub(crate) fn version_rank(name: &str) -> (u8, u64, u64) {
     let parse = || {
         let rest = name.strip_prefix('v')?;
         let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());

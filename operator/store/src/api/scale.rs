@@ -4,9 +4,9 @@ use http::{Method, Response, StatusCode};
 use serde_json::{Map, Value, json};
 
 use super::kinds::{Scale, ScaleSelector};
-use super::negotiate::object_format;
+use super::negotiate::{Format, object_format};
 use super::status::Failure;
-use super::{Api, Call, ResponseBody, Target, body, meta, read, selector, write};
+use super::{Api, Call, ResponseBody, Target, body, meta, read, selector, table, write};
 use crate::patch;
 use crate::schema::FieldError;
 
@@ -15,7 +15,11 @@ pub(crate) async fn answer(
     target: &Target,
     call: &Call,
 ) -> Result<Response<ResponseBody>, Failure> {
-    object_format(&call.headers, &call.query)?;
+    let format = object_format(&call.headers, &call.query)?;
+    let respond = |shown: &Value| match format {
+        Format::Table(include) => super::json(StatusCode::OK, &table::scale(include, shown)),
+        Format::Whole | Format::Metadata => super::json(StatusCode::OK, shown),
+    };
     let scale = target.kind.scale.as_ref().ok_or_else(Failure::no_such_path)?;
     let name = target.name.as_deref().unwrap_or("");
     let live = read::find(api, target, name)?;
@@ -26,7 +30,7 @@ pub(crate) async fn answer(
         return Err(Failure::internal(why));
     }
     let wanted = match call.method {
-        Method::GET => return Ok(super::json(StatusCode::OK, &shown)),
+        Method::GET => return Ok(respond(&shown)),
         Method::PUT => body::decode(&call.headers, &call.body)?,
         Method::PATCH => {
             let document: Value = serde_json::from_slice(&call.body)
@@ -48,7 +52,10 @@ pub(crate) async fn answer(
     let replicas = match wanted["spec"].get("replicas") {
         None => 0,
         Some(replicas) => replicas.as_i64().filter(|count| *count >= 0).ok_or_else(|| {
-            let detail = "should be a non-negative integer";
+            let detail = match target.kind.custom {
+                true => "should be a non-negative integer",
+                false => "must be greater than or equal to 0",
+            };
             let error = FieldError::invalid("spec.replicas", replicas.clone(), detail);
             Failure::invalid_kind("Scale", "autoscaling", name, &[error])
         })?,
@@ -68,7 +75,7 @@ pub(crate) async fn answer(
         subresource: None,
     };
     let changed = write::merge_into(api, &main, call, &change).await?;
-    Ok(super::json(StatusCode::OK, &show(scale, &changed)))
+    Ok(respond(&show(scale, &changed)))
 }
 
 fn replicas_of(scale: &Scale, object: &Value) -> Option<i64> {

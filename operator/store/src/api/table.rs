@@ -7,9 +7,11 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
+use super::columns::Column;
 use super::convert;
 use super::kinds::Kind;
 use super::negotiate::{Format, Include};
+use super::printers;
 use crate::engine::Stored;
 
 /// One object, in the kind's version and the asked-for form.
@@ -66,20 +68,34 @@ fn metadata_only(stored: &Value) -> Value {
 }
 
 fn table(kind: &Kind, include: Include, stored: &[&Value], metadata: Value, headers: bool) -> Value {
+    let whole = |object: &Value| convert::from_stored(kind, object).into_owned();
+    rows(&kind.columns, include, stored, metadata, headers, whole)
+}
+
+/// A Scale as a table of one row.
+pub(crate) fn scale(include: Include, scale: &Value) -> Value {
+    let metadata = json!({"resourceVersion": scale["metadata"]["resourceVersion"]});
+    rows(&printers::scale(), include, &[scale], metadata, true, Value::clone)
+}
+
+fn rows(
+    columns: &[Column],
+    include: Include,
+    objects: &[&Value],
+    metadata: Value,
+    headers: bool,
+    whole: impl Fn(&Value) -> Value,
+) -> Value {
     let now = Timestamp::now();
-    let rows: Vec<Value> = stored
+    let rows: Vec<Value> = objects
         .iter()
         .map(|object| {
-            let cells: Vec<Value> = kind
-                .columns
-                .iter()
-                .map(|column| column.render(object, now))
-                .collect();
+            let cells: Vec<Value> = columns.iter().map(|column| column.render(object, now)).collect();
             let mut row = json!({"cells": cells});
             match include {
                 Include::Nothing => {}
                 Include::Metadata => row["object"] = metadata_only(object),
-                Include::Object => row["object"] = convert::from_stored(kind, object).into_owned(),
+                Include::Object => row["object"] = whole(object),
             }
             row
         })
@@ -89,13 +105,13 @@ fn table(kind: &Kind, include: Include, stored: &[&Value], metadata: Value, head
     table.insert("apiVersion".to_owned(), "meta.k8s.io/v1".into());
     table.insert("metadata".to_owned(), metadata);
     // In a watch only the first event has them.
-    let columns: Option<Vec<Value>> = headers.then(|| kind.columns.iter().map(definition).collect());
+    let columns: Option<Vec<Value>> = headers.then(|| columns.iter().map(definition).collect());
     table.insert("columnDefinitions".to_owned(), columns.into());
     table.insert("rows".to_owned(), rows.into());
     Value::Object(table)
 }
 
-fn definition(column: &super::columns::Column) -> Value {
+fn definition(column: &Column) -> Value {
     json!({
         "name": column.name,
         "type": column.kind,

@@ -36,6 +36,8 @@ pub(super) struct Compiler<'a> {
     resolved: HashMap<&'a str, Arc<Node>>,
     resolving: Vec<&'a str>,
     nodes: usize,
+    /// The innermost list around whose items have no identity: what an item was before cannot be known.
+    uncorrelatable: Option<String>,
 }
 
 /// Compiles the schema of a custom resource.
@@ -68,6 +70,7 @@ impl<'a> Compiler<'a> {
             resolved: HashMap::new(),
             resolving: Vec::new(),
             nodes: 0,
+            uncorrelatable: None,
         }
     }
 
@@ -144,7 +147,12 @@ impl<'a> Compiler<'a> {
             node.properties.insert(name.clone(), child);
         }
         if let Some(items) = object.get("items") {
+            let around = self.uncorrelatable.clone();
+            if node.list_type != ListType::Map {
+                self.uncorrelatable.get_or_insert_with(|| path.to_owned());
+            }
             node.items = Some(self.child(items, &join(path, "items"), Level::Item, depth + 1));
+            self.uncorrelatable = around;
         }
         node.additional = self.additional(object, path, level, depth);
         node.checks = self.checks(object, path);
@@ -401,7 +409,17 @@ impl<'a> Compiler<'a> {
         let mut rules = Vec::new();
         for (index, source) in array(object, "x-kubernetes-validations").iter().enumerate() {
             match cel::Rule::compile(source, node, is_resource, &format!("{at}[{index}]")) {
-                Ok(rule) => rules.push(rule),
+                Ok(rule) => {
+                    if let Some(list) = self.uncorrelatable.as_ref().filter(|_| rule.uses_old_self()) {
+                        let detail = format!(
+                            "oldSelf cannot be used on the uncorrelatable portion of the schema within {list}"
+                        );
+                        let at = format!("{at}[{index}].rule");
+                        self.errors
+                            .push(FieldError::invalid(at, source["rule"].clone(), detail));
+                    }
+                    rules.push(rule);
+                }
                 Err(errors) => self.errors.extend(errors),
             }
         }

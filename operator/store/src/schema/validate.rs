@@ -94,20 +94,19 @@ impl Walk<'_> {
         }
     }
 
+    /// Only the first thing that is wrong with a text is said.
     fn string(&mut self, checks: &Checks, text: &str, path: &str) {
         let length = text.chars().count() as u64;
         if let Some(max) = checks.max_length.filter(|max| length > *max) {
             let detail = format!("may not be more than {max} bytes");
             self.push(path, FieldErrorKind::TooLong, Value::from(text), detail);
-        }
-        if let Some(min) = checks.min_length.filter(|min| length < *min) {
+        } else if let Some(min) = checks.min_length.filter(|min| length < *min) {
             self.invalid(
                 path,
                 Value::from(text),
                 format!("should be at least {min} chars long"),
             );
-        }
-        if let Some((source, regex)) = &checks.pattern
+        } else if let Some((source, regex)) = &checks.pattern
             && !regex.is_match(text)
         {
             self.invalid(path, Value::from(text), format!("should match '{source}'"));

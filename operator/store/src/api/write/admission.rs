@@ -52,6 +52,8 @@ impl Part {
 pub(super) enum Ownership {
     /// Those that changed become the manager's.
     Track,
+    /// The same, on the subresource `scale`.
+    Scale,
     /// Server-side apply has settled it already.
     Settled,
 }
@@ -215,14 +217,19 @@ pub(super) fn admit_change(
         let generation = live["metadata"]["generation"].as_u64().unwrap_or(0) + 1;
         meta::set(&mut new, "generation", Some(generation.into()));
     }
-    if ownership == Ownership::Track {
+    let subresource = match ownership {
+        Ownership::Track => Some(part.subresource()),
+        Ownership::Scale => Some("scale"),
+        Ownership::Settled => None,
+    };
+    if let Some(subresource) = subresource {
         let (manager, version, time) = (&options.manager, kind.api_version(), Timestamp::now());
         apply::track_update(
             Some(live),
             &mut new,
             manager,
             "Update",
-            part.subresource(),
+            subresource,
             &version,
             schema,
             time,

@@ -315,6 +315,7 @@ pub(crate) async fn update(
         return Ok(written.respond(kind, format));
     }
     if seen.is_empty() && !may_replace_unseen(kind) {
+        read::find(api, target, target.name.as_deref().unwrap_or(""))?;
         let error = FieldError::invalid("metadata.resourceVersion", 0, "must be specified for an update");
         // Named by the resource here, and not by the kind.
         return Err(Failure::invalid_kind(

@@ -210,7 +210,7 @@ fn apply_failure(target: &Target, applied: &Value, error: ApplyError) -> Failure
     }
 }
 
-/// Applies a merge patch to the main resource, for the subresources that are views of it.
+/// Applies a merge patch to the main resource, for the subresource `scale` that is a view of it.
 pub(crate) async fn merge_into(
     api: &Api,
     target: &Target,
@@ -220,7 +220,7 @@ pub(crate) async fn merge_into(
     let options = WriteOptions::parse(call)?;
     let change = |live: &Value| {
         let changed = patch::merge_patch(live, document).map_err(|error| patch_failure(target, error))?;
-        Ok((changed, Ownership::Track))
+        Ok((changed, Ownership::Scale))
     };
     modify(api, target, &options, change)
         .await

@@ -231,6 +231,29 @@ pub(super) fn names(expression: &Expression, node: &Node, is_resource: bool) -> 
     infer(expression, &mut scope).map(|_| ())
 }
 
+/// Whether a sound expression can be true or false, as far as its form and the schema tell.
+pub(super) fn may_be_bool(expression: &Expression, node: &Node, is_resource: bool) -> bool {
+    const OF_OTHER_TYPES: &[&str] = &[
+        "_+_", "_-_", "_*_", "_/_", "_%_", "-_", "bytes", "double", "duration", "int", "size", "string", "timestamp", "uint",
+    ];
+    match &expression.expr {
+        Expr::Literal(literal) => matches!(literal, LiteralValue::Boolean(_)),
+        Expr::List(_) | Expr::Map(_) => false,
+        Expr::Call(call) if OF_OTHER_TYPES.contains(&call.func_name.as_str()) => false,
+        Expr::Ident(_) | Expr::Select(_) | Expr::Call(_) => {
+            let this = Known::Schema { node, is_resource };
+            let mut scope: Scope<'_, '_> = vec![("self", this), ("oldSelf", this)];
+            match infer(expression, &mut scope) {
+                Ok(Known::Schema { node, .. }) if !node.int_or_string => {
+                    node.ty.is_none_or(|ty| ty == Type::Boolean)
+                }
+                _ => true,
+            }
+        }
+        _ => true,
+    }
+}
+
 fn infer<'s, 'n>(expression: &'s IdedExpr, scope: &mut Scope<'s, 'n>) -> Result<Known<'n>, String> {
     match &expression.expr {
         Expr::Unspecified => Err("the expression is empty".to_owned()),

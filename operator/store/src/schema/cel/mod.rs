@@ -96,6 +96,11 @@ pub(crate) struct Rule {
 }
 
 impl Rule {
+    /// Whether it speaks of what the value was before.
+    pub(crate) fn uses_old_self(&self) -> bool {
+        self.uses_old_self || self.message_uses_old_self
+    }
+
     /// Compiles one entry of `x-kubernetes-validations` for values of `node`.
     pub(super) fn compile(
         entry: &Value,
@@ -162,6 +167,16 @@ impl Rule {
         } else {
             expression(&source, "rule")
         };
+        if let Some(program) = &program
+            && !check::may_be_bool(program, node, is_resource)
+        {
+            let printed = json!({
+                "Rule": source, "Message": message, "MessageExpression": message_source, "Reason": entry.get("reason"),
+                "FieldPath": text("fieldPath"), "OptionalOldSelf": entry.get("optionalOldSelf"),
+            });
+            let detail = "cel expression must evaluate to a bool";
+            errors.push(FieldError::invalid(join(path, "rule"), printed, detail));
+        }
         let message_program = if message_source.is_empty() {
             None
         } else {

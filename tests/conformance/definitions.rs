@@ -247,6 +247,12 @@ const SCHEMAS: &[(&str, &str, &str, &str)] = &[
         "compilation failed: ERROR: <input>:1:7: Syntax error: mismatched input '<EOF>'",
     ),
     (
+        "a rule must be true or false",
+        r#"{"type": "object", "properties": {"spec": {"type": "object", "properties": {"a": {"type": "string"}}, "x-kubernetes-validations": [{"rule": "self.a"}]}}}"#,
+        ".properties[spec].x-kubernetes-validations[0].rule",
+        "cel expression must evaluate to a bool",
+    ),
+    (
         "a rule knows the fields of its schema",
         r#"{"type": "object", "properties": {"spec": {"type": "object", "properties": {"a": {"type": "string"}}, "x-kubernetes-validations": [{"rule": "self.b == 'x'"}]}}}"#,
         ".properties[spec].x-kubernetes-validations[0].rule",

@@ -385,6 +385,7 @@ fn rules_say_what_they_are_told_to(#[case] mut rule: Value, #[case] message: &st
 #[case(json!({"rule": "other == 1"}), "rule: Invalid value: \"other == 1\": compilation failed: undeclared reference to 'other' (in container '')")]
 #[case(json!({"rule": "self.url.explode()"}), "rule: Invalid value: \"self.url.explode()\": compilation failed: undeclared reference to 'explode' (in container '')")]
 #[case(json!({"rule": ""}), "rule: Required value: rule is not specified")]
+#[case(json!({"rule": "self.url"}), "rule: Invalid value: {\"Rule\":\"self.url\",\"Message\":\"\",\"MessageExpression\":\"\",\"Reason\":null,\"FieldPath\":\"\",\"OptionalOldSelf\":null}: cel expression must evaluate to a bool")]
 #[case(json!({"rule": "true", "fieldPath": ".nope"}), "fieldPath: Invalid value: \".nope\": does not refer to a valid field")]
 #[case(json!({"rule": "true", "reason": "Because"}), "reason: Unsupported value: \"Because\": supported values: \"FieldValueInvalid\", \"FieldValueForbidden\", \"FieldValueRequired\", \"FieldValueDuplicate\"")]
 #[case(json!({"rule": "true", "messageExpression": "self.nope"}), "messageExpression: Invalid value: \"self.nope\": compilation failed: undefined field 'nope'")]

@@ -239,6 +239,8 @@ pub(super) fn may_be_bool(expression: &Expression, node: &Node, is_resource: boo
     match &expression.expr {
         Expr::Literal(literal) => matches!(literal, LiteralValue::Boolean(_)),
         Expr::List(_) | Expr::Map(_) => false,
+        // `has(self.field)`.
+        Expr::Select(select) if select.test => true,
         Expr::Call(call) if OF_OTHER_TYPES.contains(&call.func_name.as_str()) => false,
         Expr::Ident(_) | Expr::Select(_) | Expr::Call(_) => {
             let this = Known::Schema { node, is_resource };

@@ -22,7 +22,7 @@ use kube_cel::{
         parser::{Expression, Parser},
     },
 };
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{
     error::{FieldError, FieldErrorKind, join},
@@ -167,6 +167,11 @@ impl Rule {
         } else {
             expression(&source, "rule")
         };
+        let message_program = if message_source.is_empty() {
+            None
+        } else {
+            expression(&message_source, "messageExpression")
+        };
         if let Some(program) = &program
             && !check::may_be_bool(program, node, is_resource)
         {
@@ -177,11 +182,6 @@ impl Rule {
             let detail = "cel expression must evaluate to a bool";
             errors.push(FieldError::invalid(join(path, "rule"), printed, detail));
         }
-        let message_program = if message_source.is_empty() {
-            None
-        } else {
-            expression(&message_source, "messageExpression")
-        };
         match program {
             Some(program) if errors.is_empty() => Ok(Self {
                 uses_old_self: program.references().has_variable("oldSelf"),

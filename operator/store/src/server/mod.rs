@@ -40,6 +40,8 @@ use crate::metrics::Counted;
 
 /// Connections at a time, if there are descriptors for so many; more wait to be accepted.
 const CONNECTIONS: u64 = 10_000;
+/// Of those, connections at a time that have not yet shown the token; and at most half, where there are few.
+const STRANGERS: usize = 512;
 /// Descriptors that are left for everything else that this process does.
 const RESERVE: u64 = 256;
 /// Requests at a time on one HTTP/2 connection; kube-apiserver's limit.
@@ -84,8 +86,9 @@ pub(crate) async fn serve(
         inflight: Inflight::new(),
         shutdown: shutdown.clone(),
     });
-    let slots = Arc::new(Semaphore::new(connection_limit()));
-    let strangers = Strangers::default();
+    let limit = connection_limit();
+    let slots = Arc::new(Semaphore::new(limit));
+    let strangers = Strangers::new(STRANGERS.min(limit / 2));
     let mut connections = JoinSet::new();
     loop {
         let accepted = async {

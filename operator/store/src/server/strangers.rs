@@ -6,12 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
-/// How many there may be.
-pub(super) const MOST: usize = 512;
-
 /// Those that there are, by age.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Strangers(Arc<Mutex<Waiting>>);
+#[derive(Clone, Debug)]
+pub(super) struct Strangers {
+    /// How many there may be.
+    most: usize,
+    waiting: Arc<Mutex<Waiting>>,
+}
 
 #[derive(Debug, Default)]
 struct Waiting {
@@ -20,14 +21,22 @@ struct Waiting {
 }
 
 impl Strangers {
+    /// For at most as many at a time.
+    pub(super) fn new(most: usize) -> Self {
+        Strangers {
+            most,
+            waiting: Arc::default(),
+        }
+    }
+
     /// Lets one more in; whether another had to go for it.
     pub(super) fn admit(&self) -> (Stranger, bool) {
-        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let age = waiting.next;
         waiting.next += 1;
         let evicted = CancellationToken::new();
         waiting.by_age.insert(age, evicted.clone());
-        let crowded = waiting.by_age.len() > MOST;
+        let crowded = waiting.by_age.len() > self.most;
         if crowded && let Some((_, oldest)) = waiting.by_age.pop_first() {
             oldest.cancel();
         }
@@ -41,7 +50,7 @@ impl Strangers {
     }
 
     fn remove(&self, age: u64) {
-        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.by_age.remove(&age);
     }
 }
@@ -87,10 +96,10 @@ mod tests {
 
     #[test]
     fn the_oldest_makes_room_and_who_is_introduced_stays() {
-        let strangers = Strangers::default();
+        let strangers = Strangers::new(3);
         let (known, _) = strangers.admit();
         known.introduce();
-        let crowd: Vec<Stranger> = (0..MOST).map(|_| strangers.admit().0).collect();
+        let crowd: Vec<Stranger> = (0..3).map(|_| strangers.admit().0).collect();
         assert!(crowd.iter().all(|stranger| !stranger.evicted.is_cancelled()));
         let (newest, crowded) = strangers.admit();
         assert!(crowded && crowd[0].evicted.is_cancelled());

@@ -8,6 +8,7 @@ import (
 
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
+	apiextensions "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -20,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 )
@@ -213,4 +215,20 @@ func TestControllerRuntime(t *testing.T) {
 				apierrors.IsNotFound(direct.Get(t.Context(), at, &child))
 		})
 	})
+}
+
+// The way in which operators' own suites set themselves up, on a cluster that is there.
+func TestEnvtest(t *testing.T) {
+	existing := true
+	environment := envtest.Environment{
+		Config:             config(t),
+		UseExistingCluster: &existing,
+		CRDs:               []*apiextensions.CustomResourceDefinition{gadgetDefinition()},
+	}
+	config, err := environment.Start()
+	must(t, err)
+	direct, err := client.New(config, client.Options{Scheme: gadgetScheme(t)})
+	must(t, err)
+	must(t, direct.List(t.Context(), &GadgetList{}))
+	must(t, environment.Stop())
 }

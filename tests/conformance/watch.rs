@@ -105,6 +105,13 @@ pub(crate) fn cases() -> Vec<Case> {
             .delete("{ns}/configmaps/b")
             .is(200)
             .next("w", [event("DELETED", "b")]),
+        case("the older form of the path watches too")
+            .post("{ns}/configmaps", config_map("a", json!({})))
+            .is(201)
+            .open("w", format!("/api/v1/watch/namespaces/{{namespace}}/configmaps?{OURS}"))
+            .next("w", [event("ADDED", "a")])
+            .open("o", "/api/v1/watch/namespaces/{namespace}/configmaps/a")
+            .next("o", [event("ADDED", "a")]),
         case("all namespaces are watched at once")
             .post("{ns}/configmaps", labelled("a", json!({"of": "{unique}"})))
             .is(201)

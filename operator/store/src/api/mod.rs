@@ -231,7 +231,7 @@ impl Api {
             labels.dry_run = "All";
         }
         labels.verb = match (labels.verb, path.name.is_some()) {
-            ("GET", _) if query.flag("watch").ok().flatten() == Some(true) => "WATCH",
+            ("GET", _) if path.watch || query.flag("watch").ok().flatten() == Some(true) => "WATCH",
             ("GET", false) => "LIST",
             ("DELETE", false) => "DELETECOLLECTION",
             ("PATCH", _) if body::media_type(&head.headers) == "application/apply-patch+yaml" => "APPLY",
@@ -299,7 +299,11 @@ impl Api {
             name: path.name,
             subresource: path.subresource,
         };
-        let mut response = self.verb(&target, &call).await?;
+        let mut response = match (path.watch, &call.method) {
+            (false, _) => self.verb(&target, &call).await?,
+            (true, &Method::GET) if !kind.review => watch::watch(self, &target, &call)?,
+            (true, _) => return Err(Failure::no_such_method()),
+        };
         if let Some(warning) = &kind.deprecation {
             warn(&mut response, warning);
         }

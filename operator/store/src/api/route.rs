@@ -38,6 +38,8 @@ pub(crate) struct ResourcePath {
     pub(crate) plural: String,
     pub(crate) name: Option<String>,
     pub(crate) subresource: Option<String>,
+    /// The old way to ask for a watch: `/apis/<group>/<version>/watch/...`.
+    pub(crate) watch: bool,
 }
 
 impl Route {
@@ -76,6 +78,10 @@ impl Route {
 
 impl ResourcePath {
     fn parse(group: &str, version: &str, rest: &[&str]) -> Result<Self, Failure> {
+        let (watch, rest) = match rest {
+            ["watch", rest @ ..] => (true, rest),
+            rest => (false, rest),
+        };
         let (namespace, rest) = match rest {
             // The namespace itself, not something in it.
             ["namespaces"] | ["namespaces", _] | ["namespaces", _, "status" | "finalize"] => (None, rest),
@@ -95,6 +101,7 @@ impl ResourcePath {
             plural: (*plural).to_owned(),
             name: name.map(|name| (*name).to_owned()),
             subresource: subresource.map(|subresource| (*subresource).to_owned()),
+            watch,
         })
     }
 }
@@ -181,6 +188,7 @@ mod tests {
             plural: plural.to_owned(),
             name: some(name),
             subresource: some(subresource),
+            watch: false,
         })
     }
 

@@ -1,7 +1,7 @@
 # What a person types. Each target is a script that can be read and run by itself.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-clean test conformance clients kube-rs-tests bench lint crds
+.PHONY: help setup demo demo-clean test conformance differential clients kube-rs-tests bench lint crds
 
 help: ## lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,6 +20,9 @@ test: ## runs every test, against real servers
 
 conformance: ## puts what a Kubernetes API server does to homeport and, where Go is, to kube-apiserver
 	@scripts/conformance.sh
+
+differential: ## puts the same commands of kubectl to homeport and to kube-apiserver, and compares what it prints
+	@scripts/differential.sh
 
 clients: ## runs the suites of the Python client, client-go, controller-runtime and Helm against homeport
 	@scripts/clients.sh

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Client-side apply: last-applied, three-way merges, pruning, kustomize, directories.
 
 cat >cm.yaml <<'YAML'

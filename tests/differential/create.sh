@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # `kubectl create`: from files and by its generators.
 
 k create configmap literal --from-literal=a=1 --from-literal=b=two

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Custom resources: every verb on objects of a definition with all that one can have.
 
 cat >crd.yaml <<'YAML'

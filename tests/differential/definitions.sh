@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Custom resource definitions themselves: wrong schemas, wrong rules, several versions, changes.
 
 define() {

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Deleting: selection, propagation, waiting, dry runs, finalizers.
 
 for name in a b c d e f; do quietly create configmap $name --from-literal=x=1; done

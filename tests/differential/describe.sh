@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # `kubectl describe` of every kind that homeport stores.
 
 quietly create configmap c --from-literal=a=1 --from-literal=long="$(seq 30)"

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # What there is: api-resources, api-versions, cluster-info, version, and who may do what.
 
 for group in '' apps batch coordination.k8s.io events.k8s.io rbac.authorization.k8s.io apiextensions.k8s.io \

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # `kubectl edit` with a script for an editor.
 
 quietly create configmap c --from-literal=a=1

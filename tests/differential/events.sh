@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # `kubectl events` and `kubectl get events`.
 
 quietly create configmap c --from-literal=a=1

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # `kubectl explain` of built-in kinds.
 
 k explain configmap

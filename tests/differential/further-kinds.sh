@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Kinds that charts bring along: records like the others.
 
 k create quota limits --hard=pods=1,services=2 -o yaml

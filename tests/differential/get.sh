@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2016
 # Reading: tables, every output form, selectors, several kinds at once.
 
 quietly create configmap plain --from-literal=b=2 --from-literal=a=1

@@ -19,6 +19,7 @@ static RULES: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         (r"(Resource Version: +|was )\d+\b", "${1}VERSION"),
         // Where kubectl itself breaks, it shows where.
         (r"0x[0-9a-f]+", "0xN"),
+        (r"\beyJ[\w-]+\.[\w-]+\.[\w-]+", "TOKEN"),
         // A hash of how an object is stored.
         (r#""storageVersionHash":"[^"]*","#, ""),
         (r"https://(127\.0\.0\.1|localhost):\d+", "SERVER"),

@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2016
 # Patches of all kinds, and the subresources that they reach.
 
 quietly create configmap c --from-literal=a=1 --from-literal=b=2

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # What every scenario can call. A scenario is a script that is run once on each API server, in a directory and a
 # namespace of its own; what it prints is compared. Only what `k` and `shown` print counts.
 #

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # `kubectl replace`, with and without --force.
 
 printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {a: "1"}\n' >c.yaml

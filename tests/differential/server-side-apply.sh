@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Server-side apply: field managers, conflicts, taking over, moving from client-side apply.
 
 cat >cm.yaml <<'YAML'

@@ -1,11 +1,11 @@
 //! The two servers, and a place in each for a scenario.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
-use homeport_tests::{Homeport, repository, run, run_ok, until};
+use homeport_tests::{Homeport, KubeApiserver, kube_apiserver_missing, run, run_ok, until};
 
 /// An API server that kubectl can be pointed at.
 pub(crate) struct Server {
@@ -19,16 +19,6 @@ enum Process {
     Elsewhere,
     Homeport(Homeport),
     KubeApiserver(KubeApiserver),
-}
-
-/// Ends when its standard input does.
-struct KubeApiserver(Child);
-
-impl Drop for KubeApiserver {
-    fn drop(&mut self) {
-        drop(self.0.stdin.take());
-        let _ = self.0.wait();
-    }
 }
 
 impl Server {
@@ -51,32 +41,14 @@ impl Server {
         if let Some(kubeconfig) = std::env::var_os("DIFFERENTIAL_REFERENCE") {
             return Some(Server::elsewhere(kubeconfig.into()));
         }
-        let scripts = repository().join("scripts");
-        if !run(Command::new(scripts.join("kubernetes.sh")).arg("--where")).success {
-            println!(
-                "SKIPPED: there is no kube-apiserver to compare with; `scripts/kubernetes.sh` builds it where Go is installed"
-            );
+        if let Some(why) = kube_apiserver_missing() {
+            // Past the harness, which would keep it to itself.
+            let _ = writeln!(std::io::stderr(), "SKIPPED: nothing was compared: {why}");
             return None;
         }
-        let mut child = Command::new(scripts.join("kube-apiserver.sh"))
-            .arg("--dir")
-            .arg(work.join("kube-apiserver-state"))
-            .arg("--until-eof")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
-        let process = KubeApiserver(child);
-        let kubeconfig = line
-            .trim()
-            .strip_prefix("KUBECONFIG=")
-            .expect("kube-apiserver became ready");
+        let process = KubeApiserver::start(&work.join("kube-apiserver-state"));
         Some(Server {
-            kubeconfig: kubeconfig.into(),
+            kubeconfig: process.kubeconfig(),
             _process: Process::KubeApiserver(process),
         })
     }

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # `kubectl set`, label, annotate: changes that kubectl makes by patches of its own.
 
 quietly create deployment web --image=nginx

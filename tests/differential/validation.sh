@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Bad input, and what is said about it.
 
 new() {

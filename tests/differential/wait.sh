@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # `kubectl wait`.
 
 quietly create deployment web --image=nginx

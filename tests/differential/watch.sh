@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Watches as people type them.
 
 quietly create configmap a --from-literal=x=1

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # What kubectl does with workloads: scale, rollout, expose, run, autoscale, and what needs a node.
 
 quietly create deployment web --image=nginx --replicas=2 --port=80

@@ -108,7 +108,7 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens or creates the state file, replays it, and starts what a cluster does by itself: garbage collection,
+    /// Opens or creates the state file, brings one of an earlier version up to date, replays it, and starts what a cluster does by itself: garbage collection,
     /// the end of namespaces and custom resource definitions, the expiry of events.
     ///
     /// # Errors

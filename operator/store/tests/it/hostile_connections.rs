@@ -275,6 +275,37 @@ async fn requests_taken_back_at_once_end_the_connection() {
     served.stop().await;
 }
 
+/// CVE-2024-27316: a head that never ends.
+#[tokio::test]
+async fn a_head_in_endless_pieces_ends_the_connection() {
+    install_provider();
+    let served = Served::start().await;
+    let stream = TcpStream::connect(served.address).await.unwrap();
+    let name = "localhost".try_into().unwrap();
+    let mut stream = connector(&served, "h2").connect(name, stream).await.unwrap();
+    let frame = |kind: u8, stream: u8, payload: &[u8]| {
+        let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+        [&length[1..], &[kind, 0, 0, 0, 0, stream], payload].concat()
+    };
+    let (settings, headers, continuation) = (4, 1, 9);
+    let begin = [
+        &b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..],
+        &frame(settings, 0, b""),
+        &frame(headers, 1, b""),
+    ];
+    stream.write_all(&begin.concat()).await.unwrap();
+    // Literal fields without an index: name "a", value of 100 bytes.
+    let field = [&[0, 1, b'a', 100][..], &[b'x'; 100]].concat();
+    let piece = frame(continuation, 1, &field.repeat(150));
+    let mut pieces = 0;
+    while stream.write_all(&piece).await.is_ok() && stream.flush().await.is_ok() {
+        pieces += 1;
+        assert!(pieces < 20_000, "the server takes any head");
+    }
+    is_well(&served).await;
+    served.stop().await;
+}
+
 #[tokio::test]
 async fn streams_beyond_the_limit_wait() {
     install_provider();

@@ -80,6 +80,16 @@ pub enum Error {
         /// The state file.
         file: String,
     },
+    /// The system did not let the state file be read or written.
+    #[error(
+        "the system refuses to read or write {file} ({source}); look at the disk, its quota and the limit of file sizes"
+    )]
+    Refused {
+        /// The state file.
+        file: String,
+        /// What SQLite said.
+        source: rusqlite::Error,
+    },
     /// SQLite reported an error.
     #[error("{file}: {source}")]
     Database {
@@ -119,7 +129,11 @@ impl Error {
     pub fn is_transient(&self) -> bool {
         matches!(
             self,
-            Error::Locked { .. } | Error::DiskFull { .. } | Error::Io { .. } | Error::Thread(_)
+            Error::Locked { .. }
+                | Error::DiskFull { .. }
+                | Error::Refused { .. }
+                | Error::Io { .. }
+                | Error::Thread(_)
         )
     }
 }

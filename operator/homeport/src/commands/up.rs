@@ -110,6 +110,11 @@ async fn install_definitions(client: &Client) -> Result<(), CommandError> {
 fn cancel_on_signal(shutdown: &CancellationToken) -> Result<(), CommandError> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
+    // A file at its limit (`ulimit -f`) is to fail a write as a full disk does, and not to end the process: once there
+    // is a handler, it stays.
+    drop(signal(SignalKind::from_raw(
+        rustix::process::Signal::XFSZ.as_raw(),
+    ))?);
     let shutdown = shutdown.clone();
     tokio::spawn(async move {
         tokio::select! {

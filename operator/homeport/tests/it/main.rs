@@ -1,4 +1,5 @@
 //! The program from outside.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod limits;
 mod store;

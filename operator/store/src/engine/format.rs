@@ -146,6 +146,7 @@ pub(super) fn classify(name: &str, source: rusqlite::Error) -> Error {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Error::Locked { file },
         Some(ErrorCode::NotADatabase) => Error::NotAStore { file },
         Some(ErrorCode::DiskFull) => Error::DiskFull { file },
+        Some(ErrorCode::SystemIoFailure) => Error::Refused { file, source },
         _ => Error::Database { file, source },
     }
 }

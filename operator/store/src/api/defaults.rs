@@ -31,7 +31,15 @@ fn of_kind(kind: &str, object: &mut Value) {
                 merge(object, &json!({"spec": {"strategy": {"rollingUpdate": rolling}}}));
             }
         }
-        "ReplicaSet" | "ReplicationController" => merge(object, &json!({"spec": {"replicas": 1}})),
+        "ReplicaSet" => merge(object, &json!({"spec": {"replicas": 1}})),
+        "ReplicationController" => {
+            merge(object, &json!({"spec": {"replicas": 1}}));
+            let labels = labels_of_template(object);
+            let has_selector = object["spec"]["selector"].is_object();
+            if labels.is_object() && !has_selector {
+                object["spec"]["selector"] = labels;
+            }
+        }
         "StatefulSet" => fill_stateful_set(object),
         "DaemonSet" => {
             merge(
@@ -173,13 +181,17 @@ fn fill_job(job: &mut Value) {
             }}),
         );
     }
-    let labels = job["spec"]["template"]["metadata"]["labels"].clone();
-    let has_own = job["metadata"]["labels"]
-        .as_object()
-        .is_some_and(|own| !own.is_empty());
-    if labels.is_object() && !has_own {
-        merge(job, &json!({"metadata": {"labels": labels}}));
+    labels_of_template(job);
+}
+
+/// An object without labels has those of its template, which are returned.
+fn labels_of_template(object: &mut Value) -> Value {
+    let labels = object["spec"]["template"]["metadata"]["labels"].clone();
+    let own = object["metadata"]["labels"].as_object();
+    if labels.is_object() && own.is_none_or(Map::is_empty) {
+        merge(object, &json!({"metadata": {"labels": labels}}));
     }
+    labels
 }
 
 fn fill_service(service: &mut Value) {

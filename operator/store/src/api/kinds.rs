@@ -59,6 +59,8 @@ pub(crate) struct Kind {
     pub(crate) terminating: bool,
     /// Sent as a warning with each answer.
     pub(crate) deprecation: Option<String>,
+    /// Objects that are older than this revision may lack defaults that their schema has got since.
+    pub(crate) defaults_since: u64,
 }
 
 /// The fields that the scale subresource is made of.
@@ -186,6 +188,9 @@ impl Kind {
         }
         if self.status {
             subresources.push(("status", own));
+        }
+        if self.custom {
+            subresources.reverse();
         }
         if self.is(SERVICE_ACCOUNTS) {
             subresources.push(("token", ("authentication.k8s.io", "v1", "TokenRequest")));
@@ -676,6 +681,7 @@ fn describe(row: &BuiltIn) -> Kind {
         custom: false,
         served: true,
         terminating: false,
+        defaults_since: 0,
         deprecation: (row.kind == "ComponentStatus")
             .then(|| "v1 ComponentStatus is deprecated in v1.19+".to_owned()),
     }

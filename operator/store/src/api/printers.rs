@@ -13,7 +13,7 @@ pub(crate) fn built_in(kind: &str) -> Vec<Column> {
     let mut columns = vec![Some(name_column())];
     let (narrow, wide) = match kind {
         "Event" => return event_columns(),
-        "CustomResourceDefinition" | "Role" | "ClusterRole" => {
+        "CustomResourceDefinition" | "Role" | "ClusterRole" | "LimitRange" => {
             let created = |object: &Value, _: Timestamp| object["metadata"]["creationTimestamp"].clone();
             let column = Column {
                 kind: "date".to_owned(),
@@ -21,6 +21,7 @@ pub(crate) fn built_in(kind: &str) -> Vec<Column> {
             };
             return vec![name_column(), column];
         }
+        "PodTemplate" => return pod_template_columns(),
         _ => (narrow(kind), wide(kind)),
     };
     columns.extend(narrow);
@@ -243,6 +244,33 @@ fn storage_and_network(kind: &str) -> Vec<Option<Column>> {
                 }
             }),
         ],
+        "Endpoints" => vec![text("Endpoints", |object, _| endpoints(object))],
+        "EndpointSlice" => vec![
+            path("AddressType", 0, ".addressType"),
+            text("Ports", |object, _| slice_ports(object)),
+            text("Endpoints", |object, _| {
+                let addresses = list(&object["endpoints"])
+                    .iter()
+                    .flat_map(|end| list(&end["addresses"]));
+                few(&addresses.map(plain).collect::<Vec<_>>(), "<unset>")
+            }),
+        ],
+        "ControllerRevision" => vec![
+            text("Controller", |object, _| {
+                let owners = list(&object["metadata"]["ownerReferences"]).iter();
+                let mut controllers = owners.filter(|owner| owner["controller"] == true);
+                Value::from(controllers.next().map_or_else(
+                    || NONE.to_owned(),
+                    |owner| {
+                        let (group, _) = plain(&owner["apiVersion"]).split_once('/').unwrap_or(("", ""));
+                        let kind = plain(&owner["kind"]).to_lowercase();
+                        let dot = if group.is_empty() { "" } else { "." };
+                        format!("{kind}{dot}{group}/{}", plain(&owner["name"]))
+                    },
+                ))
+            }),
+            integer("Revision", |object, _| count(&object["revision"])),
+        ],
         "NetworkPolicy" => vec![text("Pod-Selector", |object, _| {
             selector(&object["spec"]["podSelector"])
         })],
@@ -334,6 +362,18 @@ fn wide(kind: &str) -> Vec<Option<Column>> {
         }))],
         _ => Vec::new(),
     }
+}
+
+fn pod_template_columns() -> Vec<Column> {
+    let columns = [
+        Some(name_column()),
+        text("Containers", |object, _| template_containers(object, "name")),
+        text("Images", |object, _| template_containers(object, "image")),
+        text("Pod Labels", |object, _| {
+            labels(&object["template"]["metadata"]["labels"])
+        }),
+    ];
+    columns.into_iter().flatten().collect()
 }
 
 fn event_columns() -> Vec<Column> {
@@ -465,13 +505,51 @@ fn selector(selector: &Value) -> Value {
 
 /// One field of all containers of a workload.
 fn containers(object: &Value, field: &str) -> Value {
-    let spec = match &object["spec"]["jobTemplate"] {
-        Value::Null => &object["spec"],
-        template => &template["spec"],
-    };
-    let containers = list(&spec["template"]["spec"]["containers"]).iter();
+    match &object["spec"]["jobTemplate"] {
+        Value::Null => template_containers(&object["spec"], field),
+        template => template_containers(&template["spec"], field),
+    }
+}
+
+/// One field of all containers of the template in `object`.
+fn template_containers(object: &Value, field: &str) -> Value {
+    let containers = list(&object["template"]["spec"]["containers"]).iter();
     let texts: Vec<&str> = containers.map(|container| plain(&container[field])).collect();
     Value::from(texts.join(","))
+}
+
+/// The first three, and how many more there are.
+fn few(texts: &[&str], absent: &str) -> Value {
+    const SHOWN: usize = 3;
+    Value::from(match texts.len() {
+        0 => absent.to_owned(),
+        count if count > SHOWN => format!("{} + {} more...", texts[..SHOWN].join(","), count - SHOWN),
+        _ => texts.join(","),
+    })
+}
+
+fn endpoints(object: &Value) -> Value {
+    let pairs = list(&object["subsets"]).iter().flat_map(|subset| {
+        let addresses = list(&subset["addresses"])
+            .iter()
+            .map(|address| plain(&address["ip"]));
+        let ports = list(&subset["ports"]);
+        addresses.flat_map(move |address| {
+            ports
+                .iter()
+                .map(move |port| format!("{address}:{}", port["port"]))
+        })
+    });
+    let pairs: Vec<String> = pairs.collect();
+    few(&pairs.iter().map(String::as_str).collect::<Vec<_>>(), NONE)
+}
+
+fn slice_ports(slice: &Value) -> Value {
+    let ports: Vec<String> = list(&slice["ports"])
+        .iter()
+        .map(|port| port["port"].to_string())
+        .collect();
+    few(&ports.iter().map(String::as_str).collect::<Vec<_>>(), "<unset>")
 }
 
 fn subjects(binding: &Value, kind: &str) -> Value {

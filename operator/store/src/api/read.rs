@@ -216,7 +216,7 @@ impl Token {
             })
         };
         decode()
-            .ok_or_else(|| Failure::bad_request("continue key is not valid: it was not made by this server"))
+            .ok_or_else(|| Failure::bad_request("invalid continue token: continue key is not valid: it was not made by this server"))
     }
 }
 

@@ -166,9 +166,20 @@ impl Query {
         let parse = |value: &str| {
             value
                 .parse()
-                .map_err(|_| Failure::bad_request(format!("{name}: {value:?} is not a number")))
+                .map_err(|_| Failure::bad_request(number_error(name, value)))
         };
         self.get(name).map(parse).transpose()
+    }
+}
+
+/// The words of kube-apiserver, which are those of Go.
+fn number_error(name: &str, value: &str) -> String {
+    match name {
+        "resourceVersion" => format!(
+            "invalid resource version: resourceVersion: Invalid value: {value:?}: strconv.ParseUint: parsing \
+             {value:?}: invalid syntax"
+        ),
+        _ => format!("strconv.ParseInt: parsing {value:?}: invalid syntax"),
     }
 }
 

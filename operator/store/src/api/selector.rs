@@ -78,7 +78,8 @@ impl Selector {
         let fields = parse_fields(query.get("fieldSelector").unwrap_or("")).map_err(Failure::bad_request)?;
         if let Some(unknown) = fields.iter().find(|field| !kind.selects_by(&field.path)) {
             let path = &unknown.path;
-            return Err(Failure::bad_request(if kind.custom {
+            // Kinds with fields of their own have a word of their own for others.
+            return Err(Failure::bad_request(if kind.custom || !kind.selectable.is_empty() {
                 format!("field label not supported: {path}")
             } else {
                 format!(

@@ -75,21 +75,48 @@ pub(super) fn list_name(served: &ServedType) -> String {
 /// A custom resource's schema with the fields that every object has.
 fn custom_resource(schema: &Value) -> Value {
     let mut schema = schema.clone();
+    describe_embedded(&mut schema);
     if let Some(object) = schema.as_object_mut() {
         object.entry("type").or_insert_with(|| json!("object"));
         let properties = object.entry("properties").or_insert_with(|| json!({}));
         if let Some(properties) = properties.as_object_mut() {
-            properties.insert("apiVersion".to_owned(), type_meta("apiVersion"));
-            properties.insert("kind".to_owned(), type_meta("kind"));
-            let reference = format!("{PREFIX}{}", object_meta_definitions().root);
-            let description = "Standard object's metadata. More info: \
-                               https://git.k8s.io/community/contributors/devel/sig-architecture/\
-                               api-conventions.md#metadata";
-            let metadata = json!({"$ref": reference, "description": description});
-            properties.insert("metadata".to_owned(), metadata);
+            properties.extend(resource_fields());
         }
     }
     schema
+}
+
+/// The fields that every object has.
+fn resource_fields() -> [(String, Value); 3] {
+    let reference = format!("{PREFIX}{}", object_meta_definitions().root);
+    let description = "Standard object's metadata. More info: \
+                       https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata";
+    [
+        ("apiVersion".to_owned(), type_meta("apiVersion")),
+        ("kind".to_owned(), type_meta("kind")),
+        (
+            "metadata".to_owned(),
+            json!({"$ref": reference, "description": description}),
+        ),
+    ]
+}
+
+/// Resources within a resource have these fields too.
+fn describe_embedded(schema: &mut Value) {
+    match schema {
+        Value::Object(object) => {
+            object.values_mut().for_each(describe_embedded);
+            if object.get("x-kubernetes-embedded-resource") == Some(&Value::Bool(true)) {
+                object.insert("required".to_owned(), json!(["apiVersion", "kind"]));
+                let properties = object.entry("properties").or_insert_with(|| json!({}));
+                if let Some(properties) = properties.as_object_mut() {
+                    properties.extend(resource_fields());
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(describe_embedded),
+        _ => {}
+    }
 }
 
 fn type_meta(field: &str) -> Value {

@@ -291,6 +291,52 @@ pub(crate) fn cases() -> Vec<Case> {
             .is(200)
             .patch(MERGE, &path, json!({"spec": {"a": "longer"}}))
             .is(422),
+        case("an object that breaks a rule that is new may be changed elsewhere")
+            .define(widgets(json!({"type": "object", "properties": {
+                "a": {"type": "string"}, "b": {"type": "string"},
+            }})))
+            .post(WIDGETS, widget("a", json!({"a": "bad", "b": "x"})))
+            .is(201)
+            .patch(
+                MERGE,
+                format!("{DEFINITIONS}/widgets.{{group}}"),
+                json!({"spec": {"versions": [{
+                    "name": "v1", "served": true, "storage": true,
+                    "schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": {"type": "object", "properties": {
+                        "a": {"type": "string", "x-kubernetes-validations": [{"rule": "self != 'bad'"}]}, "b": {"type": "string"},
+                    }}}}},
+                }]}}),
+            )
+            .is(200)
+            .repeat("POST", format!("{WIDGETS}?dryRun=All"), widget("b", json!({"a": "bad"})))
+            .is(422)
+            .patch(MERGE, &path, json!({"spec": {"b": "y"}}))
+            .is(200)
+            .patch(MERGE, &path, json!({"spec": {"a": "good"}}))
+            .is(200)
+            .patch(MERGE, &path, json!({"spec": {"a": "bad"}}))
+            .is(422),
+        case("a default that is new is seen in objects that are older")
+            .define(widgets(json!({"type": "object", "properties": {"a": {"type": "string"}, "b": {"type": "string"}}})))
+            .post(WIDGETS, widget("a", json!({"a": "x"})))
+            .is(201)
+            .patch(
+                MERGE,
+                format!("{DEFINITIONS}/widgets.{{group}}"),
+                json!({"spec": {"versions": [{
+                    "name": "v1", "served": true, "storage": true,
+                    "schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": {"type": "object", "properties": {
+                        "a": {"type": "string"}, "b": {"type": "string", "default": "new"},
+                    }}}}},
+                }]}}),
+            )
+            .is(200)
+            .until(&path)
+            .is(200)
+            .with(json!({"spec": {"a": "x", "b": "new"}}))
+            .until(WIDGETS)
+            .is(200)
+            .with(json!({"items": [{"spec": {"a": "x", "b": "new"}}]})),
         case("the generation counts changes of all but metadata")
             .define(widgets(json!({"type": "object", "properties": {"a": {"type": "string"}}})))
             .post(WIDGETS, widget("a", json!({"a": "1"})))

@@ -90,6 +90,21 @@ pub(crate) fn cases() -> Vec<Case> {
             .is(404)
             .delete("/apis/{group}/v1/widgets/a")
             .is(200),
+        case("the status of a definition has what others add to it")
+            .define(widgets(json!({"type": "object"})))
+            .get(format!("{path}/status"))
+            .is(200)
+            .with(json!({"kind": "CustomResourceDefinition", "status": {"storedVersions": ["v1"]}}))
+            .patch("application/json-patch+json", format!("{path}/status"), json!([{
+                "op": "add", "path": "/status/conditions/-",
+                "value": {"type": "Tested", "status": "True", "reason": "Test", "message": "x", "lastTransitionTime": "2026-01-01T00:00:00Z"},
+            }]))
+            .is(200)
+            .with(json!({"status": {"conditions": with_item(json!({"type": "Tested", "reason": "Test"}))}}))
+            .get(&path)
+            .is(200)
+            .with(json!({"status": {"conditions": with_item(json!({"type": "Tested"}))}}))
+            .with(json!({"status": {"conditions": with_item(json!({"type": "Established", "status": "True"}))}})),
         case("the scope of a definition cannot change")
             .define(widgets(json!({"type": "object"})))
             .patch(MERGE, &path, json!({"spec": {"scope": "Cluster"}}))

@@ -80,6 +80,24 @@ pub(crate) fn cases() -> Vec<Case> {
             }))
             .is(422)
             .with(json!({"reason": "Invalid"})),
+        case("an event of the other group becomes a series")
+            .post(GROUP, json!({
+                "metadata": {"name": "a", "labels": {"of": "series"}}, "eventTime": "2026-01-01T00:00:00.000000Z", "action": "Test",
+                "reason": "Tested", "reportingController": "test.dev/tester", "reportingInstance": "tester-1", "note": "x", "type": "Normal",
+                "regarding": {"apiVersion": "v1", "kind": "ConfigMap", "name": "x", "namespace": "{namespace}"},
+            }))
+            .is(201)
+            .patch(MERGE, format!("{GROUP}/a"), json!({"series": {"count": 2, "lastObservedTime": "2026-01-01T00:01:00.000000Z"}}))
+            .is(200)
+            .with(json!({"series": {"count": 2}}))
+            .get("{ns}/events/a")
+            .is(200)
+            .with(json!({"series": {"count": 2, "lastObservedTime": "2026-01-01T00:01:00.000000Z"}}))
+            .delete(format!("{GROUP}?labelSelector=of=series"))
+            .is(200)
+            .with(json!({"kind": "EventList", "apiVersion": "events.k8s.io/v1", "items": [{"metadata": {"name": "a"}}]}))
+            .get("{ns}/events/a")
+            .is(404),
         case("an event is counted up by patches")
             .post("{ns}/events", core("a", "x"))
             .is(201)

@@ -130,6 +130,37 @@ pub(crate) fn cases() -> Vec<Case> {
             .is(200)
             .until("{ns}/configmaps/b")
             .is(404),
+        with_owner("a circle of owners goes as a whole")
+            .post("{ns}/configmaps", dependent("a", json!({"controller": true, "blockOwnerDeletion": true})))
+            .is(201)
+            .keep("middle", "/metadata/uid")
+            .patch(MERGE, "{ns}/configmaps/owner", json!({"metadata": {"ownerReferences": [{
+                "apiVersion": "v1", "kind": "ConfigMap", "name": "a", "uid": "{middle}",
+                "controller": true, "blockOwnerDeletion": true,
+            }]}}))
+            .is(200)
+            .delete("{ns}/configmaps/owner?propagationPolicy=Foreground")
+            .is(200)
+            .until("{ns}/configmaps/a")
+            .is(404)
+            .until("{ns}/configmaps/owner")
+            .is(404),
+        with_owner("a dependent that another owns too does not hold up the one that waits")
+            .post("{ns}/configmaps", config_map("other", json!({})))
+            .is(201)
+            .keep("other", "/metadata/uid")
+            .post("{ns}/configmaps", owned_too(
+                dependent("a", json!({"blockOwnerDeletion": true})),
+                json!({"apiVersion": "v1", "kind": "ConfigMap", "name": "other", "uid": "{other}"}),
+            ))
+            .is(201)
+            .delete("{ns}/configmaps/owner?propagationPolicy=Foreground")
+            .is(200)
+            .until("{ns}/configmaps/owner")
+            .is(404)
+            .until("{ns}/configmaps/a")
+            .is(200)
+            .with(json!({"metadata": {"ownerReferences": [{"name": "other"}], "deletionTimestamp": absent()}})),
         with_owner("an owner reference is complete")
             .post("{ns}/configmaps", json!({"metadata": {"name": "a", "ownerReferences": [{"kind": "ConfigMap"}]}}))
             .is(422)

@@ -104,6 +104,54 @@ pub(crate) fn cases() -> Vec<Case> {
             .is(200)
             .until(OTHER)
             .is(404),
+        case("a namespace with a finalizer of others waits for them")
+            .post("/api/v1/namespaces", json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "{unique}-other"}}))
+            .is(201)
+            .put(format!("{OTHER}/finalize"), json!({
+                "apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "{unique}-other"},
+                "spec": {"finalizers": ["kubernetes", "x.test/y"]},
+            }))
+            .is(200)
+            .with(json!({"spec": {"finalizers": ["kubernetes", "x.test/y"]}}))
+            .delete(OTHER)
+            .is(200)
+            .until(OTHER)
+            .is(200)
+            .with(json!({"spec": {"finalizers": ["x.test/y"]}, "status": {"phase": "Terminating"}}))
+            .put(format!("{OTHER}/finalize"), json!({
+                "apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "{unique}-other"}, "spec": {"finalizers": []},
+            }))
+            .is(200)
+            .until(OTHER)
+            .is(404),
+        case("the status of a namespace is patched and updated")
+            .patch(MERGE, "{ns}/status", json!({"status": {"conditions": [
+                {"type": "StatusPatch", "status": "True", "reason": "Test", "message": "x"},
+            ]}}))
+            .is(200)
+            .with(json!({"status": {"phase": "Active", "conditions": [{"type": "StatusPatch", "reason": "Test"}]}}))
+            .put("{ns}/status", json!({"metadata": {"name": "{namespace}"}, "status": {"phase": "Active", "conditions": [
+                {"type": "StatusUpdate", "status": "True", "reason": "Test", "message": "x"},
+            ]}}))
+            .is(200)
+            .with(json!({"status": {"conditions": [{"type": "StatusUpdate"}]}}))
+            .patch(MERGE, "{ns}", json!({"metadata": {"labels": {"x": "y"}}}))
+            .is(200)
+            .with(json!({"metadata": {"labels": {"x": "y", "kubernetes.io/metadata.name": "{namespace}"}}})),
+        case("the certificate to trust is put right when somebody changes it")
+            .until("{ns}/configmaps/kube-root-ca.crt")
+            .is(200)
+            .keep("ca", "/data/ca.crt")
+            .patch(MERGE, "{ns}/configmaps/kube-root-ca.crt", json!({"data": {"ca.crt": "junk"}}))
+            .is(200)
+            .until("{ns}/configmaps/kube-root-ca.crt")
+            .is(200)
+            .with(json!({"data": {"ca.crt": "{ca}"}}))
+            .delete("{ns}/configmaps/kube-root-ca.crt")
+            .is(200)
+            .until("{ns}/configmaps/kube-root-ca.crt")
+            .is(200)
+            .with(json!({"data": {"ca.crt": "{ca}"}})),
         case("namespaces are not deleted as a collection")
             .delete("/api/v1/namespaces")
             .refused(405, "MethodNotAllowed", "the server does not allow this method on the requested resource"),

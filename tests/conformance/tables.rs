@@ -166,6 +166,32 @@ pub(crate) fn cases() -> Vec<Case> {
             .header("accept", METADATA)
             .is(200)
             .with(json!({"kind": "PartialObjectMetadata", "metadata": {"labels": {"x": "y"}}, "data": absent()})),
+        case("tables come in chunks too")
+            .post("{ns}/secrets", json!({"metadata": {"name": "a"}}))
+            .is(201)
+            .post("{ns}/secrets", json!({"metadata": {"name": "b"}}))
+            .is(201)
+            .get("{ns}/secrets?limit=1")
+            .header("accept", TABLE)
+            .is(200)
+            .with(json!({
+                "kind": "Table", "metadata": {"continue": any(), "remainingItemCount": 1}, "rows": [{"cells": ["a", "Opaque", 0, any()]}],
+            }))
+            .keep("continue", "/metadata/continue")
+            .get("{ns}/secrets?limit=1&continue={continue}")
+            .header("accept", TABLE)
+            .is(200)
+            .with(json!({"metadata": {"continue": absent()}, "rows": [{"cells": ["b", "Opaque", 0, any()]}]})),
+        case("what has no metadata cannot be a table")
+            .post(
+                "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
+                json!({
+                    "kind": "SelfSubjectAccessReview", "apiVersion": "authorization.k8s.io/v1",
+                    "spec": {"resourceAttributes": {"verb": "get", "resource": "pods"}},
+                }),
+            )
+            .header("accept", "application/json;as=Table;v=v1;g=meta.k8s.io")
+            .is(406),
         case("a form of answer that there is not")
             .get("{ns}/configmaps")
             .header("accept", "application/json;as=Nothing;v=v1;g=meta.k8s.io")

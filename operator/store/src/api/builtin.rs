@@ -135,9 +135,14 @@ pub(crate) fn validate(kind: &Kind, object: &Value, old: Option<&Value>) -> Resu
     };
     // What both know is said once, and in the words of Kubernetes.
     let is_known = |error: &FieldError| {
-        let list = error.path.strip_suffix(']').and_then(|path| path.rsplit_once('['));
+        let list = error
+            .path
+            .strip_suffix(']')
+            .and_then(|path| path.rsplit_once('['));
         let list = list.map_or("", |(list, _)| list);
-        errors.iter().any(|known| known.path == error.path || known.path == list)
+        errors
+            .iter()
+            .any(|known| known.path == error.path || known.path == list)
     };
     let rest: Vec<FieldError> = of_schema.into_iter().filter(|error| !is_known(error)).collect();
     errors.extend(rest);
@@ -197,7 +202,36 @@ pub(crate) async fn furnish(api: &Api, namespace: &str) -> Result<(), Failure> {
         "metadata": {"name": "kube-root-ca.crt", "annotations": {"kubernetes.io/description": note}},
         "data": {"ca.crt": root_ca},
     });
-    ensure(api, "", "configmaps", Some(namespace), authority).await
+    ensure(api, "", "configmaps", Some(namespace), authority.clone()).await?;
+    restore(api, namespace, &authority).await
+}
+
+/// Puts the data of a config map right that somebody has changed.
+async fn restore(api: &Api, namespace: &str, wanted: &Value) -> Result<(), Failure> {
+    let served = api.served();
+    let kind = served
+        .find("", "v1", "configmaps")
+        .ok_or_else(Failure::no_such_path)?;
+    let target = Target {
+        kind: Arc::clone(kind),
+        namespace: Some(namespace.to_owned()),
+        name: Some(super::meta::name(wanted).to_owned()),
+        subresource: None,
+    };
+    let key = target.key(super::meta::name(wanted));
+    let is_right = |found: &Value| found["data"] == wanted["data"];
+    if api
+        .engine()
+        .read(|memory| memory.get(&key).is_none_or(|stored| is_right(&stored.value())))
+    {
+        return Ok(());
+    }
+    write::modify_by_server(api, &target, |found| {
+        let mut restored = found.clone();
+        restored["data"] = wanted["data"].clone();
+        Some(restored)
+    })
+    .await
 }
 
 /// Creates an object unless it is there.

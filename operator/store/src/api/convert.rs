@@ -23,7 +23,10 @@ const EVENT_FIELDS: [(&str, &str); 7] = [
 /// A stored object as the kind's version shows it.
 pub(crate) fn from_stored<'a>(kind: &Kind, stored: &'a Value) -> Cow<'a, Value> {
     let version = kind.api_version();
-    if stored["apiVersion"] == version.as_str() {
+    let revision = stored["metadata"]["resourceVersion"]
+        .as_str()
+        .and_then(|text| text.parse().ok());
+    if stored["apiVersion"] == version.as_str() && !may_lack_defaults(kind, revision.unwrap_or(0)) {
         return Cow::Borrowed(stored);
     }
     let mut shown = stored.clone();
@@ -42,6 +45,11 @@ pub(crate) fn from_stored<'a>(kind: &Kind, stored: &'a Value) -> Cow<'a, Value> 
         schema.default_values(&mut shown);
     }
     Cow::Owned(shown)
+}
+
+/// Whether an object of that revision may be without what its schema has as defaults by now.
+pub(crate) fn may_lack_defaults(kind: &Kind, revision: u64) -> bool {
+    revision < kind.defaults_since
 }
 
 /// An object in the kind's version as it is stored.

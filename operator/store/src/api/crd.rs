@@ -9,8 +9,8 @@ use super::columns::{self, Cell, Column};
 use super::jsonpath::JsonPath;
 use super::kinds::{Kind, Scale, ScaleSelector, Schema, api_version};
 use super::meta;
-use super::registry::version_rank;
 use super::registry::Served;
+use super::registry::version_rank;
 use crate::schema::{FieldError, Structural};
 
 /// Keeps a definition until its objects are gone.
@@ -40,10 +40,8 @@ pub(crate) fn complete(definition: &mut Value, old: Option<&Value>, now: &str) {
     }
     let storage_version = versions(definition).find(|version| version["storage"] == true);
     let storage_version = storage_version.map(|version| version["name"].clone());
-    let mut stored: Vec<Value> = old
-        .and_then(|old| old["status"]["storedVersions"].as_array())
-        .cloned()
-        .unwrap_or_default();
+    // On the path of the status others may say that nothing is stored in a version any more.
+    let mut stored: Vec<Value> = list(&definition["status"]["storedVersions"]).cloned().collect();
     stored.extend(storage_version.filter(|version| !stored.contains(version)));
     let condition = |kind: &str, reason: &str, message: &str| {
         let since = old
@@ -65,6 +63,17 @@ pub(crate) fn complete(definition: &mut Value, old: Option<&Value>, now: &str) {
         let message = "CustomResource deletion is in progress";
         conditions.push(condition("Terminating", "InstanceDeletionInProgress", message));
     }
+    let of_others = |condition: &&Value| {
+        !matches!(
+            string(&condition["type"]),
+            "NamesAccepted" | "Established" | "Terminating"
+        )
+    };
+    conditions.extend(
+        list(&definition["status"]["conditions"])
+            .filter(of_others)
+            .cloned(),
+    );
     definition["status"] = json!({
         "conditions": conditions,
         "acceptedNames": definition["spec"]["names"],
@@ -94,7 +103,10 @@ fn default_deprecation(definition: &Value, group: &str, version: &str, kind: &st
         .filter(|known| version_rank(known) > version_rank(version))
         .max_by_key(|known| version_rank(known));
     let advice = better.map(|better| format!("; use {group}/{better} {kind}"));
-    format!("{group}/{version} {kind} is deprecated{}", advice.unwrap_or_default())
+    format!(
+        "{group}/{version} {kind} is deprecated{}",
+        advice.unwrap_or_default()
+    )
 }
 
 /// What is wrong with a definition beyond its shape, which its schema has checked.
@@ -428,6 +440,11 @@ pub(crate) fn kinds(definition: &Value) -> Vec<Kind> {
                 }
             };
             let subresources = &version["subresources"];
+            let defaults_since = if compiled.has_defaults() {
+                meta::string(definition, "resourceVersion").parse().unwrap_or(0)
+            } else {
+                0
+            };
             let version_name = string(&version["name"]);
             let kind = string(&names["kind"]);
             let deprecation = (version["deprecated"] == true).then(|| {
@@ -465,6 +482,7 @@ pub(crate) fn kinds(definition: &Value) -> Vec<Kind> {
                 served: version["served"] == true,
                 terminating: meta::is_deleting(definition),
                 deprecation,
+                defaults_since,
             })
         })
         .collect()

@@ -4,13 +4,15 @@ use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::kinds::Kind;
-use super::negotiate::object_format;
+use super::negotiate::{Format, object_format};
 use super::status::Failure;
 use super::{Api, Call, ResponseBody, body, tokens};
 use crate::schema::FieldError;
 
 pub(crate) fn answer(api: &Api, kind: &Kind, call: &Call) -> Result<Response<ResponseBody>, Failure> {
-    object_format(&call.headers, &call.query)?;
+    if !matches!(object_format(&call.headers, &call.query)?, Format::Whole) {
+        return Err(Failure::not_acceptable("application/json"));
+    }
     let mut review = body::decode(&call.headers, &call.body)?;
     let Value::Object(fields) = &mut review else {
         return Err(Failure::bad_request(

@@ -28,7 +28,9 @@ pub(crate) fn present<'a>(format: Format, kind: &Kind, stored: &'a Value, header
 
 /// A stored object as text, in the kind's version and the asked-for form.
 pub(crate) fn present_stored(format: Format, kind: &Kind, stored: &Stored, headers: bool) -> Bytes {
-    if matches!(format, Format::Whole) && stored.api_version() == kind.api_version() {
+    let is_current =
+        stored.api_version() == kind.api_version() && !convert::may_lack_defaults(kind, stored.revision);
+    if matches!(format, Format::Whole) && is_current {
         stored.json().clone()
     } else {
         present(format, kind, &stored.value(), headers).to_string().into()
@@ -75,7 +77,14 @@ fn table(kind: &Kind, include: Include, stored: &[&Value], metadata: Value, head
 /// A Scale as a table of one row.
 pub(crate) fn scale(include: Include, scale: &Value) -> Value {
     let metadata = json!({"resourceVersion": scale["metadata"]["resourceVersion"]});
-    rows(&printers::scale(), include, &[scale], metadata, true, Value::clone)
+    rows(
+        &printers::scale(),
+        include,
+        &[scale],
+        metadata,
+        true,
+        Value::clone,
+    )
 }
 
 fn rows(

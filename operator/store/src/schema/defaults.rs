@@ -4,6 +4,16 @@ use serde_json::Value;
 
 use super::node::{Additional, Node};
 
+/// Whether a schema, or any below it, has a default.
+pub(super) fn any(node: &Node) -> bool {
+    let additional = match &node.additional {
+        Additional::Node(child) => Some(child),
+        _ => None,
+    };
+    let mut below = node.properties.values().chain(&node.items).chain(additional);
+    node.default.is_some() || below.any(|child| any(child))
+}
+
 /// Sets every absent field that has a default, as far down as objects are present. A `null` where the schema
 /// knows none counts as absent.
 pub(super) fn apply(node: &Node, value: &mut Value) {

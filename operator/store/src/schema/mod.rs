@@ -82,6 +82,11 @@ impl Structural {
         decode::read(&self.root, object)
     }
 
+    /// Whether there is anything that [`Structural::default_values`] could fill in.
+    pub(crate) fn has_defaults(&self) -> bool {
+        defaults::any(&self.root)
+    }
+
     /// Fills in the defaults, as far down as objects are present.
     pub(crate) fn default_values(&self, object: &mut Value) {
         defaults::apply(&self.root, object);

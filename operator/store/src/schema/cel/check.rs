@@ -234,7 +234,20 @@ pub(super) fn names(expression: &Expression, node: &Node, is_resource: bool) -> 
 /// Whether a sound expression can be true or false, as far as its form and the schema tell.
 pub(super) fn may_be_bool(expression: &Expression, node: &Node, is_resource: bool) -> bool {
     const OF_OTHER_TYPES: &[&str] = &[
-        "_+_", "_-_", "_*_", "_/_", "_%_", "-_", "bytes", "double", "duration", "int", "size", "string", "timestamp", "uint",
+        "_+_",
+        "_-_",
+        "_*_",
+        "_/_",
+        "_%_",
+        "-_",
+        "bytes",
+        "double",
+        "duration",
+        "int",
+        "size",
+        "string",
+        "timestamp",
+        "uint",
     ];
     match &expression.expr {
         Expr::Literal(literal) => matches!(literal, LiteralValue::Boolean(_)),

@@ -57,10 +57,11 @@ const INTRODUCTION: Duration = Duration::from_secs(15);
 const HEAD_BYTES: usize = 64 << 10;
 /// How long a client may take nothing of what it is sent.
 const STALL: Duration = Duration::from_secs(60);
-/// Bytes of a request's body that an HTTP/2 client may send ahead of their being read, for a request and for all of a
-/// connection together, and bytes of an answer that wait to be sent.
+/// Bytes of a request's body that an HTTP/2 client may send ahead of their being read. Those of a connection may all
+/// do so: requests that wait for a place must not take the window of those that have one. A stranger's are thrown away.
 const STREAM_WINDOW: u32 = 256 << 10;
-const CONNECTION_WINDOW: u32 = 512 << 10;
+const CONNECTION_WINDOW: u32 = STREAMS * STREAM_WINDOW;
+/// Bytes of an answer that wait to be sent to an HTTP/2 client.
 const SEND_BUFFER: usize = 64 << 10;
 /// How often an idle HTTP/2 peer is asked whether it is still there, and how long it may take to say so.
 const PING: Duration = Duration::from_secs(30);

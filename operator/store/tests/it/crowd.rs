@@ -271,3 +271,33 @@ async fn bookmarks_of_a_quiet_resource_go_on_with_the_others() {
         "{version}"
     );
 }
+
+/// More writes than are answered at a time, over one connection, each longer than what fits into a frame.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn writes_that_wait_do_not_hold_up_those_that_have_begun() {
+    install_provider();
+    let served = Served::start().await;
+    let token = served.token();
+    let (client, connection) = served.h2().await;
+    let connection = tokio::spawn(connection);
+    let mut writes = Vec::new();
+    for count in 0..240 {
+        let mut client = client.clone().ready().await.unwrap();
+        let request = http::Request::post(format!("https://localhost{CONFIGS}"))
+            .header("authorization", format!("Bearer {token}"))
+            .header("content-type", "application/json")
+            .body(())
+            .unwrap();
+        let object =
+            json!({"metadata": {"name": format!("c{count}")}, "data": {"padding": "x".repeat(200_000)}});
+        let (response, mut body) = client.send_request(request, false).unwrap();
+        body.send_data(object.to_string().into(), true).unwrap();
+        writes.push(tokio::spawn(async move { response.await.unwrap().status() }));
+    }
+    for write in writes {
+        assert_eq!(write.await.unwrap(), 201);
+    }
+    drop(client);
+    connection.abort();
+    served.stop().await;
+}

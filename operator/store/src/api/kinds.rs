@@ -682,8 +682,16 @@ fn describe(row: &BuiltIn) -> Kind {
         served: true,
         terminating: false,
         defaults_since: 0,
-        deprecation: (row.kind == "ComponentStatus")
-            .then(|| "v1 ComponentStatus is deprecated in v1.19+".to_owned()),
+        deprecation: deprecation(row.kind).map(str::to_owned),
+    }
+}
+
+/// What kube-apiserver says with each answer about a kind that has outlived its use.
+fn deprecation(kind: &str) -> Option<&'static str> {
+    match kind {
+        "ComponentStatus" => Some("v1 ComponentStatus is deprecated in v1.19+"),
+        "Endpoints" => Some("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"),
+        _ => None,
     }
 }
 

@@ -215,8 +215,11 @@ impl Token {
                 after: (part(0)?, part(1)?),
             })
         };
-        decode()
-            .ok_or_else(|| Failure::bad_request("invalid continue token: continue key is not valid: it was not made by this server"))
+        decode().ok_or_else(|| {
+            Failure::bad_request(
+                "invalid continue token: continue key is not valid: it was not made by this server",
+            )
+        })
     }
 }
 

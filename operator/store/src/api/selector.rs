@@ -79,13 +79,15 @@ impl Selector {
         if let Some(unknown) = fields.iter().find(|field| !kind.selects_by(&field.path)) {
             let path = &unknown.path;
             // Kinds with fields of their own have a word of their own for others.
-            return Err(Failure::bad_request(if kind.custom || !kind.selectable.is_empty() {
-                format!("field label not supported: {path}")
-            } else {
-                format!(
-                    "{path:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\""
-                )
-            }));
+            return Err(Failure::bad_request(
+                if kind.custom || !kind.selectable.is_empty() {
+                    format!("field label not supported: {path}")
+                } else {
+                    format!(
+                        "{path:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\""
+                    )
+                },
+            ));
         }
         let stored = |field: FieldRequirement| FieldRequirement {
             path: stored_path(kind, &field.path),

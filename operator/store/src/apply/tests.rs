@@ -411,7 +411,11 @@ fn a_manager_that_changes_nothing_has_no_time() {
     let live = apply(None, &map(json!({"a": "1"})), "one", T1).unwrap();
     let next = apply(Some(&live), &map(json!({"a": "1"})), "two", T2).unwrap();
     let managers = managers(&next);
-    let timeless = managers.as_array().unwrap().iter().filter(|entry| entry.get("time").is_none());
+    let timeless = managers
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|entry| entry.get("time").is_none());
     let timeless: Vec<&Value> = timeless.map(|entry| &entry["manager"]).collect();
     assert_eq!(timeless, ["two"]);
 }

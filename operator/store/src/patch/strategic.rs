@@ -51,7 +51,10 @@ fn object(
     if let Some(kept) = changes.get(RETAIN_KEYS) {
         let kept = list(kept, RETAIN_KEYS)?;
         let is_kept = |name: &String| is_directive(name) || kept.iter().any(|key| key == name);
-        if !changes.iter().all(|(name, change)| change.is_null() || is_kept(name)) {
+        if !changes
+            .iter()
+            .all(|(name, change)| change.is_null() || is_kept(name))
+        {
             return Err(malformed("invalid patch format of retainKeys".to_owned()));
         }
         fields.retain(|name, _| kept.iter().any(|key| key == name));
@@ -353,7 +356,10 @@ mod tests {
             "$retainKeys": ["hostPath", "name"], "name": "v", "emptyDir": null, "hostPath": {"path": "/x"},
         });
         let merged = strategic_merge(&document, &json!({"spec": {"volumes": [volume]}}), schema).unwrap();
-        assert_eq!(merged["spec"]["volumes"], json!([{"name": "v", "hostPath": {"path": "/x"}}]));
+        assert_eq!(
+            merged["spec"]["volumes"],
+            json!([{"name": "v", "hostPath": {"path": "/x"}}])
+        );
     }
 
     #[rstest]

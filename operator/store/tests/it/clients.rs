@@ -247,3 +247,33 @@ async fn the_state_of_components_is_read_only() {
     let (code, _) = post(&store, path, &json!({"metadata": {"name": "mine"}})).await;
     assert_eq!(code, 405);
 }
+
+// As kube-rs derives it for fields that may not change.
+#[tokio::test]
+async fn rules_map_optional_old_values() {
+    let store = store().await;
+    let mut definition = crate::support::widget_definition();
+    definition["metadata"]["name"] = json!("stones.test.dev");
+    definition["spec"]["names"] = json!({"kind": "Stone", "plural": "stones"});
+    let spec = &mut definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"];
+    spec["properties"]["color"]["x-kubernetes-validations"] = json!([{
+        "rule": "oldSelf.optMap(o, o == self).orValue(true)", "optionalOldSelf": true, "message": "may not change",
+    }]);
+    let definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+    let (code, answer) = post(&store, definitions, &definition).await;
+    assert_eq!(code, 201, "{answer}");
+
+    let path = "/apis/test.dev/v1/namespaces/default/stones";
+    let stone = json!({
+        "apiVersion": "test.dev/v1", "kind": "Stone", "metadata": {"name": "a"}, "spec": {"size": 1, "color": "red"},
+    });
+    let (code, answer) = post(&store, path, &stone).await;
+    assert_eq!(code, 201, "{answer}");
+    for (patch, expected) in [
+        (json!({"spec": {"size": 2}}), 200),
+        (json!({"spec": {"color": "green"}}), 422),
+    ] {
+        let (code, _, answer) = send(&store, "PATCH", &format!("{path}/a"), MERGE, patch.to_string()).await;
+        assert_eq!(code, expected, "{answer}");
+    }
+}

@@ -1,7 +1,9 @@
-//! Optional field selection, `self.?a.?b`, put in terms that the interpreter gets right.
+//! Optional field selection, `self.?a.?b`, and mapped optionals, `o.optMap(v, v + 1)`, put in terms that the
+//! interpreter knows and gets right.
 //!
 //! It fails on an absent field where it should give `optional.none()`. So a chain of selections becomes
-//! `has(self.a) && has(self.a.b) ? optional.of(self.a.b) : optional.none()`.
+//! `has(self.a) && has(self.a.b) ? optional.of(self.a.b) : optional.none()`. And `o.optMap(v, e)`, which is a macro, becomes
+//! `o.hasValue() ? optional.of(e) : optional.none()` with `o.value()` for each `v` in `e`.
 
 use kube_cel::cel::{
     common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, LiteralValue, SelectExpr, operators},
@@ -15,6 +17,9 @@ pub(super) fn rewrite(expression: &mut Expression) {
         rewrite(&mut base);
         *expression = selection(&base, &fields);
         return;
+    }
+    if let Some(mapped) = mapping(expression) {
+        *expression = mapped;
     }
     match &mut expression.expr {
         Expr::Call(call) => {
@@ -41,6 +46,63 @@ pub(super) fn rewrite(expression: &mut Expression) {
             }
         }
         Expr::Select(select) => rewrite(&mut select.operand),
+        Expr::Ident(_) | Expr::Literal(_) | Expr::Struct(_) | Expr::Unspecified => {}
+    }
+}
+
+/// What `optMap` or `optFlatMap` stands for, if the expression is a call of one.
+fn mapping(expression: &Expression) -> Option<IdedExpr> {
+    let Expr::Call(call) = &expression.expr else {
+        return None;
+    };
+    let (Some(target), [variable, body]) = (&call.target, call.args.as_slice()) else {
+        return None;
+    };
+    let Expr::Ident(variable) = &variable.expr else {
+        return None;
+    };
+    let method = |name| self::call(name, Some((**target).clone()), Vec::new());
+    let mut body = body.clone();
+    substitute(&mut body, variable, &method("value"));
+    let mapped = match call.func_name.as_str() {
+        "optMap" => optional("of", vec![body]),
+        "optFlatMap" => body,
+        _ => return None,
+    };
+    let branches = vec![method("hasValue"), mapped, optional("none", Vec::new())];
+    Some(self::call(operators::CONDITIONAL, None, branches))
+}
+
+/// Puts `value` in the place of a variable, but where another of its name is bound.
+fn substitute(expression: &mut IdedExpr, variable: &str, value: &IdedExpr) {
+    let inner = |part: &mut IdedExpr| substitute(part, variable, value);
+    match &mut expression.expr {
+        Expr::Ident(name) if name == variable => *expression = value.clone(),
+        Expr::Call(call) => call
+            .target
+            .as_deref_mut()
+            .into_iter()
+            .chain(&mut call.args)
+            .for_each(inner),
+        Expr::Comprehension(comprehension) => {
+            inner(&mut comprehension.iter_range);
+            if comprehension.iter_var != variable {
+                inner(&mut comprehension.loop_cond);
+                inner(&mut comprehension.loop_step);
+            }
+            inner(&mut comprehension.accu_init);
+            inner(&mut comprehension.result);
+        }
+        Expr::List(list) => list.elements.iter_mut().for_each(inner),
+        Expr::Map(map) => {
+            for entry in &mut map.entries {
+                if let EntryExpr::MapEntry(entry) = &mut entry.expr {
+                    inner(&mut entry.key);
+                    inner(&mut entry.value);
+                }
+            }
+        }
+        Expr::Select(select) => inner(&mut select.operand),
         Expr::Ident(_) | Expr::Literal(_) | Expr::Struct(_) | Expr::Unspecified => {}
     }
 }
@@ -87,18 +149,20 @@ fn selection(base: &IdedExpr, fields: &[String]) -> IdedExpr {
         });
         value = select(value, field, false);
     }
-    let optional = |name, arguments| {
-        call(
-            name,
-            Some(expression(Expr::Ident("optional".to_owned()))),
-            arguments,
-        )
-    };
     let (some, none) = (optional("of", vec![value]), optional("none", Vec::new()));
     match exists {
         Some(exists) => call(operators::CONDITIONAL, None, vec![exists, some, none]),
         None => some,
     }
+}
+
+/// A call of `optional.of` or its like.
+fn optional(name: &str, arguments: Vec<IdedExpr>) -> IdedExpr {
+    call(
+        name,
+        Some(expression(Expr::Ident("optional".to_owned()))),
+        arguments,
+    )
 }
 
 fn call(name: &str, target: Option<IdedExpr>, args: Vec<IdedExpr>) -> IdedExpr {

@@ -59,6 +59,10 @@ pub(crate) fn to_stored(kind: &Kind, mut object: Value) -> Value {
             rename(&mut object, EVENT_FIELDS.iter().copied());
         }
         object["apiVersion"] = kind.stored_as.as_str().into();
+        if let Some(schema) = &kind.stored_schema {
+            // The request was about another version, in which these fields are known.
+            let _ = schema.prune(&mut object);
+        }
     }
     object
 }

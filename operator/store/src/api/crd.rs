@@ -427,7 +427,7 @@ pub(crate) fn kinds(definition: &Value) -> Vec<Kind> {
             .map(str::to_owned)
             .collect::<Vec<_>>()
     };
-    versions(definition)
+    let mut kinds: Vec<Kind> = versions(definition)
         .filter(|version| version["served"] == true || version["storage"] == true)
         .filter_map(|version| {
             let source = &version["schema"]["openAPIV3Schema"];
@@ -465,6 +465,7 @@ pub(crate) fn kinds(definition: &Value) -> Vec<Kind> {
                 namespaced: spec["scope"] == "Namespaced",
                 storage: format!("{group}/{plural}").into(),
                 stored_as: stored_as.clone(),
+                stored_schema: None,
                 review: false,
                 status: subresources["status"].is_object(),
                 scale: scale(&subresources["scale"]),
@@ -485,7 +486,17 @@ pub(crate) fn kinds(definition: &Value) -> Vec<Kind> {
                 defaults_since,
             })
         })
-        .collect()
+        .collect();
+    let stored_schema = kinds.iter().find_map(|kind| match &kind.schema {
+        Schema::Custom { compiled, .. } if kind.api_version() == stored_as => Some(Arc::clone(compiled)),
+        _ => None,
+    });
+    for kind in &mut kinds {
+        if kind.api_version() != stored_as {
+            kind.stored_schema = stored_schema.clone();
+        }
+    }
+    kinds
 }
 
 fn scale(declared: &Value) -> Option<Scale> {

@@ -39,6 +39,8 @@ pub(crate) struct Kind {
     pub(crate) storage: Arc<str>,
     /// `apiVersion` of stored objects.
     pub(crate) stored_as: String,
+    /// The schema of stored objects where they are of another version: what it does not know is not kept.
+    pub(crate) stored_schema: Option<Arc<Structural>>,
     /// Whether there are objects at all, or only answers to what is posted.
     pub(crate) review: bool,
     /// Whether `status` is a subresource, with the rights and the generation that go with it.
@@ -671,6 +673,7 @@ fn describe(row: &BuiltIn) -> Kind {
         } else {
             api_version(row.group, row.version)
         },
+        stored_schema: None,
         review,
         status: row.status,
         scale: if row.scale { replicas_scale() } else { None },

@@ -277,3 +277,30 @@ async fn rules_map_optional_old_values() {
         assert_eq!(code, expected, "{answer}");
     }
 }
+
+// kube-apiserver decodes what it has stored by the schema of that version.
+#[tokio::test]
+async fn fields_that_the_stored_version_lacks_are_not_kept() {
+    let store = store().await;
+    let mut definition = crate::support::widget_definition();
+    definition["metadata"]["name"] = json!("stones.test.dev");
+    definition["spec"]["names"] = json!({"kind": "Stone", "plural": "stones"});
+    let versions = &mut definition["spec"]["versions"];
+    let mut old = versions[0].clone();
+    old["name"] = json!("v1beta1");
+    old["storage"] = json!(false);
+    old["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["weight"] =
+        json!({"type": "integer"});
+    versions.as_array_mut().unwrap().push(old);
+    let definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+    let (code, answer) = post(&store, definitions, &definition).await;
+    assert_eq!(code, 201, "{answer}");
+
+    let path = "/apis/test.dev/v1beta1/namespaces/default/stones";
+    let stone = json!({
+        "apiVersion": "test.dev/v1beta1", "kind": "Stone", "metadata": {"name": "a"}, "spec": {"size": 1, "weight": 3},
+    });
+    let (code, created) = post(&store, path, &stone).await;
+    assert_eq!(code, 201, "{created}");
+    assert_eq!(created["spec"], json!({"size": 1, "color": "red"}));
+}

@@ -34,6 +34,7 @@ static RULES: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         (r"/tmp/(\w+-)+\d+(\.yaml)?", "/tmp/FILE"),
         // Columns are as wide as the ages in them.
         (r"(?m)(\S) {2,}", "$1  "),
+        (r"(?m)^ {12,}", "            "),
         (r"(?m)[ \t]+$", ""),
     ];
     let compiled = |(pattern, with): (&str, &'static str)| (Regex::new(pattern).unwrap(), with);

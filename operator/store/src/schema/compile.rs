@@ -143,10 +143,7 @@ impl<'a> Compiler<'a> {
         self.merge_keywords(object, &mut node, path);
         for (name, property) in properties(object) {
             let path = format!("{}[{name}]", join(path, "properties"));
-            let mut child = self.child(property, &path, Level::Field, depth + 1);
-            if !self.is_custom() && !strings(object, "required").contains(name) {
-                leave_out_if_zero(&mut child);
-            }
+            let child = self.child(property, &path, Level::Field, depth + 1);
             node.properties.insert(name.clone(), child);
         }
         if let Some(items) = object.get("items") {
@@ -743,16 +740,6 @@ fn with_site_keywords(node: Arc<Node>, site: &Value) -> Arc<Node> {
         },
         ..Node::default()
     })
-}
-
-/// Fields of built-in structures that are zero are not written unless they must be there.
-fn leave_out_if_zero(field: &mut Arc<Node>) {
-    if let Some(field) = Arc::get_mut(field)
-        && let Some(Value::Number(number)) = &field.default
-        && number.as_f64() == Some(0.0)
-    {
-        field.default = None;
-    }
 }
 
 /// The reference of a schema: itself one, or in the `allOf` that OpenAPI v3 demands where something stands beside it.

@@ -153,6 +153,35 @@ pub(crate) fn cases() -> Vec<Case> {
                 "metadata": {"name": "a", "managedFields": [{"manager": "x", "operation": "Apply", "apiVersion": "v1"}]},
             }))
             .refused(400, "BadRequest", "metadata.managedFields must be nil"),
+        case("what is applied from an older state conflicts")
+            .apply("one", MAP, map(json!({"k": "1"})))
+            .is(201)
+            .keep("version", "/metadata/resourceVersion")
+            .patch(MERGE, MAP, json!({"data": {"l": "1"}}))
+            .is(200)
+            .apply("one", MAP, json!({
+                "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "resourceVersion": "{version}"}, "data": {"k": "2"},
+            }))
+            .is(409)
+            .with(json!({"reason": "Conflict"})),
+        case("what is applied with another uid conflicts")
+            .apply("one", MAP, map(json!({"k": "1"})))
+            .is(201)
+            .apply("one", MAP, json!({
+                "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "uid": "other"}, "data": {"k": "2"},
+            }))
+            .is(422)
+            .with(json!({"message": containing("metadata.uid: Invalid value: \"other\": field is immutable")})),
+        case("apply creates what is not there whatever state it is from")
+            .apply("one", MAP, json!({
+                "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "resourceVersion": "1"},
+            }))
+            .is(201),
+        case("an object that is created by apply with a uid is refused")
+            .apply("one", MAP, json!({
+                "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "uid": "other"},
+            }))
+            .is(409),
         case("apply reads YAML")
             .send(
                 "PATCH",

@@ -63,6 +63,22 @@ pub(crate) fn cases() -> Vec<Case> {
                 "items": [{"metadata": {"name": "c"}}, {"metadata": {"name": "d"}, "data": absent()}],
                 "metadata": {"resourceVersion": "{version}", "continue": absent()},
             })),
+        four("chunks go on through namespaces in their order")
+            .post("/api/v1/namespaces", json!({"metadata": {"name": "{namespace}0"}}))
+            .is(201)
+            .post("/api/v1/namespaces/{namespace}0/configmaps", labelled("a", json!({"of": "{unique}"})))
+            .is(201)
+            .post("{ns}/configmaps", labelled("z", json!({"of": "{unique}"})))
+            .is(201)
+            .get("/api/v1/configmaps?limit=1&labelSelector=of={unique}")
+            .is(200)
+            .with(json!({"items": [{"metadata": {"name": "z", "namespace": "{namespace}"}}]}))
+            .keep("continue", "/metadata/continue")
+            .get("/api/v1/configmaps?limit=1&labelSelector=of={unique}&continue={continue}")
+            .is(200)
+            .with(json!({"items": [{"metadata": {"name": "a", "namespace": "{namespace}0"}}]}))
+            .delete("/api/v1/namespaces/{namespace}0")
+            .is(200),
         four("a limit that all fit in makes no chunks")
             .get("{ns}/configmaps?limit=4&labelSelector=of=four")
             .is(200)

@@ -61,6 +61,14 @@ pub(crate) fn cases() -> Vec<Case> {
             .post("{ns}/configmaps", json!({"metadata": {"generateName": "a-", "name": "b"}}))
             .is(201)
             .with(json!({"metadata": {"name": "b", "generateName": "a-"}})),
+        case("a generated name is cut to fit")
+            .post("{ns}/configmaps", json!({"metadata": {"generateName": "abcdefghijklmnopqrstuvwxyz-abcdefghijklmnopqrstuvwxyz-abcdefghijklmnopqrstuvwxyz-"}}))
+            .is(201)
+            .with(json!({"metadata": {"name": containing("abcdefghijklmnopqrstuvwxyz-abcdefghijklmnopqrstuvwxyz-abcd")}})),
+        case("a generated name of what cannot be a name is refused")
+            .post("{ns}/configmaps", json!({"metadata": {"generateName": "Not_a-"}}))
+            .is(422)
+            .with(json!({"message": containing("metadata.generateName: Invalid value: \"Not_a-\"")})),
         case("an object needs a name")
             .post("{ns}/configmaps", json!({"metadata": {}}))
             .refused(

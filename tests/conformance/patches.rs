@@ -123,6 +123,34 @@ pub(crate) fn cases() -> Vec<Case> {
             .patch(JSON_PATCH, "{ns}/configmaps/a", json!([{"op": "paint", "path": "/data/k"}]))
             .is(422)
             .with(json!({"reason": "Invalid"})),
+        with_config_map("a JSON patch may test the version of what it changes")
+            .keep("version", "/metadata/resourceVersion")
+            .patch(JSON_PATCH, "{ns}/configmaps/a", json!([
+                {"op": "test", "path": "/metadata/resourceVersion", "value": "{version}"},
+                {"op": "replace", "path": "/data/k", "value": "2"},
+            ]))
+            .is(200)
+            .patch(JSON_PATCH, "{ns}/configmaps/a", json!([
+                {"op": "test", "path": "/metadata/resourceVersion", "value": "{version}"},
+                {"op": "replace", "path": "/data/k", "value": "3"},
+            ]))
+            .is(422),
+        with_config_map("a JSON patch escapes what its paths cannot have")
+            .patch(JSON_PATCH, "{ns}/configmaps/a", json!([
+                {"op": "add", "path": "/metadata/annotations", "value": {}},
+                {"op": "add", "path": "/metadata/annotations/x.test~1a", "value": "1"},
+                {"op": "add", "path": "/metadata/labels", "value": {"x.test/b": "1"}},
+                {"op": "remove", "path": "/metadata/labels/x.test~1b"},
+            ]))
+            .is(200)
+            .with(json!({"metadata": {"annotations": {"x.test/a": "1"}, "labels": absent()}})),
+        with_config_map("a field is removed by a null in a merge patch and in a strategic one")
+            .patch(STRATEGIC, "{ns}/configmaps/a", json!({"data": {"k": null}}))
+            .is(200)
+            .with(json!({"data": exactly(json!({"l": "1"}))}))
+            .patch(MERGE, "{ns}/configmaps/a", json!({"data": null}))
+            .is(200)
+            .with(json!({"data": absent()})),
         with_config_map("a JSON patch must be a list")
             .patch(JSON_PATCH, "{ns}/configmaps/a", json!({"data": {}}))
             .is(400)

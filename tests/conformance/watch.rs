@@ -126,6 +126,29 @@ pub(crate) fn cases() -> Vec<Case> {
             .patch(MERGE, format!("{WIDGETS}/a"), json!({"spec": {"size": 2}}))
             .is(200)
             .next("w", [json!({"type": "MODIFIED", "object": {"spec": {"size": 2}, "metadata": {"generation": 2}}})]),
+        case("custom objects are watched by the fields that their definition names").define({
+            let mut definition = widgets(json!({"type": "object", "properties": {"color": {"type": "string"}}}));
+            definition["spec"]["versions"][0]["selectableFields"] = json!([{"jsonPath": ".spec.color"}]);
+            definition
+        })
+        .post(WIDGETS, widget("a", json!({"color": "red"})))
+        .is(201)
+        .post(WIDGETS, widget("b", json!({"color": "blue"})))
+        .is(201)
+        .open("w", format!("{WIDGETS}?watch=true&fieldSelector=spec.color=red"))
+        .next("w", [json!({"type": "ADDED", "object": {"metadata": {"name": "a"}}})])
+        .patch(MERGE, format!("{WIDGETS}/b"), json!({"spec": {"color": "red"}}))
+        .is(200)
+        .next("w", [json!({"type": "ADDED", "object": {"metadata": {"name": "b"}}})])
+        .patch(MERGE, format!("{WIDGETS}/a"), json!({"spec": {"color": "blue"}}))
+        .is(200)
+        .next("w", [json!({"type": "DELETED", "object": {"metadata": {"name": "a"}}})])
+        .delete(format!("{WIDGETS}?fieldSelector=spec.color=red"))
+        .is(200)
+        .next("w", [json!({"type": "DELETED", "object": {"metadata": {"name": "b"}}})])
+        .get(WIDGETS)
+        .is(200)
+        .with(json!({"items": [{"metadata": {"name": "a"}}]})),
         case("initial events end with a bookmark that says so")
             .post("{ns}/configmaps", config_map("a", json!({})))
             .is(201)

@@ -47,6 +47,14 @@ impl DeleteOptions {
         } else {
             body::decode(&call.headers, &call.body)?
         };
+        if let Some(kind) = given["kind"]
+            .as_str()
+            .filter(|kind| !matches!(*kind, "" | "DeleteOptions"))
+        {
+            let message =
+                format!("the kind in the data ({kind}) does not match the expected kind (DeleteOptions)");
+            return Err(Failure::bad_request(message));
+        }
         let text = |value: &Value| value.as_str().map(str::to_owned);
         let policy = text(&given["propagationPolicy"]);
         let policy = policy.or_else(|| call.query.get("propagationPolicy").map(str::to_owned));

@@ -133,11 +133,20 @@ pub(crate) fn set(object: &mut Value, field: &str, value: Option<Value>) {
 pub(crate) fn validate(
     object: &Value,
     namespaced: bool,
-    wrong_name: impl FnOnce(&str) -> Option<String>,
+    wrong_name: impl Fn(&str) -> Option<String>,
 ) -> Vec<FieldError> {
     let mut errors = Vec::new();
     let metadata = &object["metadata"];
     let name = name(object);
+    // Something follows it that may end a name.
+    let prefix = string(object, "generateName");
+    let begun = prefix.strip_suffix('-').map(|begin| format!("{begin}a"));
+    if let Some(detail) = Some(begun.as_deref().unwrap_or(prefix))
+        .filter(|begun| !begun.is_empty())
+        .and_then(&wrong_name)
+    {
+        errors.push(FieldError::invalid("metadata.generateName", prefix, detail));
+    }
     if name.is_empty() {
         errors.push(FieldError::required(
             "metadata.name",

@@ -155,6 +155,11 @@ async fn server_side_apply(
         remove(&mut applied, "status");
     }
     let merge = |live: Option<&Value>| -> Result<(Value, Ownership), Failure> {
+        let (uid, name) = (meta::string(&applied, "uid"), meta::name(&applied));
+        if !uid.is_empty() && live.is_some_and(|live| meta::string(live, "uid") != uid) {
+            let error = FieldError::invalid("metadata.uid", uid, "field is immutable");
+            return Err(Failure::invalid(kind, name, &[error]));
+        }
         let (manager, force, subresource) = (&options.manager, options.force, part.subresource());
         let now = Timestamp::now();
         let merged =
@@ -165,13 +170,12 @@ async fn server_side_apply(
     loop {
         let written = match modify(api, target, options, |live| merge(Some(live))).await {
             Err(failure) if failure.code() == StatusCode::NOT_FOUND && part == Part::Main => {
-                if ["resourceVersion", "uid"]
-                    .iter()
-                    .any(|field| !meta::string(&applied, field).is_empty())
-                {
+                if !meta::string(&applied, "uid").is_empty() {
                     return Err(Failure::modified(kind, target.name.as_deref().unwrap_or("")));
                 }
-                let (fresh, ownership) = merge(None)?;
+                let (mut fresh, ownership) = merge(None)?;
+                // kube-apiserver creates it whatever state was meant.
+                meta::set(&mut fresh, "resourceVersion", None);
                 match create_owned(api, target, options, fresh, ownership).await {
                     // Somebody was faster: the object is there to be changed now.
                     Err(failure) if failure.code() == StatusCode::CONFLICT => continue,

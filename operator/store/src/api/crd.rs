@@ -440,10 +440,11 @@ pub(crate) fn kinds(definition: &Value) -> Vec<Kind> {
                 }
             };
             let subresources = &version["subresources"];
-            let defaults_since = if compiled.has_defaults() {
-                meta::string(definition, "resourceVersion").parse().unwrap_or(0)
-            } else {
-                0
+            let defaults_since = match compiled.has_defaults() {
+                false => 0,
+                // An object may have come in a version that has other defaults.
+                true if versions(definition).count() > 1 => u64::MAX,
+                true => meta::string(definition, "resourceVersion").parse().unwrap_or(0),
             };
             let version_name = string(&version["name"]);
             let kind = string(&names["kind"]);

@@ -2,6 +2,7 @@
 //! was being done.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use secrecy::ExposeSecret;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
+use tokio::time::timeout;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::types::ToSql;
@@ -28,6 +30,7 @@ const SETTINGS: &str = "SET statement_timeout = 0; SET lock_timeout = 0; SET idl
      SET bytea_output = 'hex'; SET xmloption = content; SET lc_monetary = 'C'; SET row_security = off; \
      SET standard_conforming_strings = on; SET search_path = ''; ";
 
+/// How long a host name may take to be resolved, and each of its addresses until a session is ready there.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Oldest server that is read or written: from here on floating-point numbers are written alike by all versions.
@@ -59,18 +62,44 @@ impl Drop for Session {
 }
 
 impl Session {
-    /// Connects and applies the settings. `application` is what the server lists the session as.
+    /// Connects and applies the settings. `application` is what the server lists the session as. Of a host name's
+    /// addresses the first is used at which a server answers in time.
     pub(super) async fn open(endpoint: &Endpoint, side: Side, application: &str) -> Result<Session, Error> {
+        let unreachable = |cause: String| Error::Unreachable {
+            side,
+            endpoint: endpoint.to_string(),
+            cause: format!("error connecting to server: {cause}"),
+        };
+        let lookup = tokio::net::lookup_host((endpoint.host.as_str(), endpoint.port));
+        let addresses = timeout(CONNECT_TIMEOUT, lookup)
+            .await
+            .map_err(|_| unreachable("the host name is not resolved in time".into()))?
+            .map_err(|error| unreachable(error.to_string()))?;
+        let mut last = unreachable("the host name has no address".into());
+        for address in addresses {
+            let opening = Session::open_at(address, endpoint, side, application);
+            match timeout(CONNECT_TIMEOUT, opening).await {
+                Ok(Err(error)) if error.is_transient() => last = error,
+                Ok(outcome) => return outcome,
+                Err(_) => last = unreachable(format!("{address} does not answer in time")),
+            }
+        }
+        Err(last)
+    }
+
+    async fn open_at(
+        address: SocketAddr,
+        endpoint: &Endpoint,
+        side: Side,
+        application: &str,
+    ) -> Result<Session, Error> {
         let name = endpoint.to_string();
         let line = Arc::new(Line::default());
-        let socket = tokio::time::timeout(CONNECT_TIMEOUT, open_socket(endpoint))
-            .await
-            .unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "nobody answers")))
-            .map_err(|error| Error::Unreachable {
-                side,
-                endpoint: name.clone(),
-                cause: format!("error connecting to server: {error}"),
-            })?;
+        let socket = open_socket(address).await.map_err(|error| Error::Unreachable {
+            side,
+            endpoint: name.clone(),
+            cause: format!("error connecting to server: {error}"),
+        })?;
         let mut config = Config::new();
         config
             .dbname(&endpoint.database)
@@ -222,6 +251,11 @@ impl Session {
 
     /// An error of this session, named by what was being done.
     pub(super) fn error(&self, action: &str, error: &tokio_postgres::Error) -> Error {
+        if let Some(violation) = self.line.violation() {
+            return Error::Protocol {
+                what: format!("{action}: {violation}"),
+            };
+        }
         match error.as_db_error() {
             Some(refusal) => Error::Database {
                 side: self.side,
@@ -240,8 +274,8 @@ impl Session {
     }
 }
 
-async fn open_socket(endpoint: &Endpoint) -> io::Result<TcpStream> {
-    let socket = TcpStream::connect((endpoint.host.as_str(), endpoint.port)).await?;
+async fn open_socket(address: SocketAddr) -> io::Result<TcpStream> {
+    let socket = TcpStream::connect(address).await?;
     socket.set_nodelay(true)?;
     // A server that is gone without a word is noticed within a minute.
     let keepalive = TcpKeepalive::new()

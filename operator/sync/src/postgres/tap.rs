@@ -26,6 +26,8 @@ use crate::checksum::Checksum;
 const READ_BYTES: usize = 128 * 1024;
 /// Rows are handed over when there are this many bytes of them.
 const BATCH_BYTES: usize = 128 * 1024;
+/// From what size on the memory that a large row took is given back after it.
+const LARGE_BYTES: usize = 4 * READ_BYTES;
 /// Batches that may wait. When there are more, nothing is read, so that the server has to wait.
 const BATCHES: usize = 2;
 
@@ -64,6 +66,8 @@ struct State {
     driver: Option<Waker>,
     /// Who takes batches, when there is none.
     taker: Option<Waker>,
+    /// What the server sent that is against the protocol: the connection is over.
+    violation: Option<&'static str>,
 }
 
 /// Rows of one statement under way.
@@ -149,6 +153,11 @@ impl Line {
             .or_else(|| (reading.length > 0).then(|| reading.cut()))
     }
 
+    /// What was against the protocol, if the connection ended for that.
+    pub(super) fn violation(&self) -> Option<&'static str> {
+        self.state().violation
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -161,14 +170,11 @@ fn wake(waker: &mut Option<Waker>) {
 }
 
 impl Reading {
-    fn take(&mut self, frame: &[u8]) -> io::Result<()> {
+    fn take(&mut self, frame: &[u8]) -> Result<(), &'static str> {
         let row = match self.format {
-            Format::Binary if !self.begun => without_header(frame).ok_or_else(|| {
-                io::Error::new(
-                    io::ErrorKind::InvalidData,
-                    "the binary rows do not begin with their header",
-                )
-            })?,
+            Format::Binary if !self.begun => {
+                without_header(frame).ok_or("the binary rows do not begin with their header")?
+            }
             _ => frame,
         };
         self.begun = true;
@@ -234,6 +240,25 @@ impl<S> Tap<S> {
 
     /// Deals with what was read, as far as it goes. Pending if batches have to be taken first.
     fn digest(&mut self, context: &mut Context<'_>, output: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let digested = self.pass(context, output);
+        if self.input.is_empty() && self.input.capacity() > LARGE_BYTES {
+            self.input = BytesMut::new();
+        }
+        match digested {
+            Poll::Ready(Err(violation)) => {
+                self.line.state().violation = Some(violation);
+                Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, violation)))
+            }
+            Poll::Ready(Ok(())) => Poll::Ready(Ok(())),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    fn pass(
+        &mut self,
+        context: &mut Context<'_>,
+        output: &mut ReadBuf<'_>,
+    ) -> Poll<Result<(), &'static str>> {
         let mut state = self.line.state();
         while output.remaining() > 0 {
             if self.passing > 0 {
@@ -253,6 +278,7 @@ impl<S> Tap<S> {
                 reading: Some(reading),
                 driver,
                 taker,
+                ..
             } = &mut *state
             else {
                 self.passing = 1 + length;
@@ -282,16 +308,13 @@ impl<S> Tap<S> {
 }
 
 /// A message's tag and length, if so much of it is there.
-fn header(input: &[u8]) -> io::Result<Option<(u8, usize)>> {
+fn header(input: &[u8]) -> Result<Option<(u8, usize)>, &'static str> {
     let Some(([tag, length @ ..], _)) = input.split_first_chunk::<HEADER_BYTES>() else {
         return Ok(None);
     };
     match usize::try_from(i32::from_be_bytes(*length)) {
         Ok(length) if length >= LENGTH_BYTES => Ok(Some((*tag, length))),
-        _ => Err(io::Error::new(
-            io::ErrorKind::InvalidData,
-            "the server sent a message with a wrong length",
-        )),
+        _ => Err("the server sent a message with a wrong length"),
     }
 }
 

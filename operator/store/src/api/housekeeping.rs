@@ -470,7 +470,9 @@ fn lost_owners(api: &Api, key: &Key, object: &Value, deleted: &HashSet<String>) 
             .filter_map(|reference| {
                 let uid = reference["uid"].as_str()?;
                 let lost = match memory.by_uid(uid) {
-                    Some((owner, state)) => !can_own(owner, key) || waits_for_dependents(&state.value()),
+                    Some((owner, state)) => {
+                        !can_own(owner, key) || (state.is_deleting() && waits_for_dependents(&state.value()))
+                    }
                     None => deleted.contains(uid) || would_be_known(&served, reference),
                 };
                 lost.then(|| uid.to_owned())
@@ -553,6 +555,7 @@ fn blocks(stored: &Stored, owner: &str) -> bool {
 
 /// Deletes events that nobody has repeated for `ttl`.
 async fn expire_events(api: &Api, ttl: Duration) {
+    let resource = Arc::from(EVENTS);
     let now = Timestamp::now();
     let expired = |stored: &Stored| {
         let event = &stored.value();
@@ -570,8 +573,14 @@ async fn expire_events(api: &Api, ttl: Duration) {
             u64::try_from(now.as_second() - last.as_second()).is_ok_and(|age| age > ttl.as_secs())
         })
     };
-    for key in contents(api, |key, stored| &*key.resource == EVENTS && expired(stored)) {
-        failed(discard(api, &key).await, "event", &key.name);
+    let events: Vec<(Key, Stored)> = api.engine().read(|memory| {
+        let current = memory.current(&resource, None);
+        current
+            .map(|(key, stored)| (key.clone(), stored.clone()))
+            .collect()
+    });
+    for (key, _) in events.iter().filter(|(_, stored)| expired(stored)) {
+        failed(discard(api, key).await, "event", &key.name);
     }
 }
 

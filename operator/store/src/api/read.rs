@@ -104,13 +104,14 @@ pub(crate) fn selected(
     namespace: Option<&str>,
     selector: &Selector,
 ) -> Vec<(Key, Stored)> {
-    api.engine().read(|memory| {
-        memory
-            .current(&kind.storage, namespace)
-            .filter(|(_, stored)| selector.selects(stored))
+    let mut objects: Vec<(Key, Stored)> = api.engine().read(|memory| {
+        let current = memory.current(&kind.storage, namespace);
+        current
             .map(|(key, stored)| (key.clone(), stored.clone()))
             .collect()
-    })
+    });
+    objects.retain(|(_, stored)| selector.selects(stored));
+    objects
 }
 
 /// Which part of a list, and as of when.

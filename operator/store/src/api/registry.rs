@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::crd;
 use super::kinds::{self, DEFINITIONS, Kind};
-use crate::engine::{Engine, Stored};
+use crate::engine::{Engine, Key, Stored};
 use crate::openapi::{OpenApi, ServedType};
 
 /// All kinds served at one moment.
@@ -126,8 +126,33 @@ struct State {
     /// The change of the definitions that `served` reflects; `None` before the first look.
     revision: Option<u64>,
     served: Arc<Served>,
-    /// Compiled definitions by name, with what they were compiled from.
-    compiled: HashMap<String, (Identity, Vec<Arc<Kind>>)>,
+    /// Definitions by name.
+    compiled: HashMap<String, Compiled>,
+}
+
+/// The kinds of a definition, with what they were compiled from.
+#[derive(Debug)]
+struct Compiled {
+    revision: u64,
+    identity: Identity,
+    kinds: Vec<Arc<Kind>>,
+}
+
+impl Compiled {
+    /// The kinds that the definition brings: those known already, unless it has changed in what makes them.
+    fn of(definition: &Stored, known: Option<Self>) -> Self {
+        let object = definition.value();
+        let identity = identity(&object);
+        let kinds = match known {
+            Some(known) if known.identity == identity => known.kinds,
+            _ => crd::kinds(&object).into_iter().map(Arc::new).collect(),
+        };
+        Self {
+            revision: definition.revision,
+            identity,
+            kinds,
+        }
+    }
 }
 
 /// Changes exactly when the kinds that a definition brings do.
@@ -157,10 +182,10 @@ impl Registry {
         let revision = engine.read(|memory| memory.last_change(DEFINITIONS));
         if state.revision != Some(revision) {
             let key = Arc::from(DEFINITIONS);
-            let definitions: Vec<Stored> = engine.read(|memory| {
-                memory
-                    .current(&key, None)
-                    .map(|(_, stored)| stored.clone())
+            let definitions: Vec<(Key, Stored)> = engine.read(|memory| {
+                let current = memory.current(&key, None);
+                current
+                    .map(|(key, stored)| (key.clone(), stored.clone()))
                     .collect()
             });
             state.rebuild(&self.built_in, &definitions);
@@ -171,29 +196,26 @@ impl Registry {
 }
 
 impl State {
-    fn rebuild(&mut self, built_in: &[Arc<Kind>], definitions: &[Stored]) {
+    fn rebuild(&mut self, built_in: &[Arc<Kind>], definitions: &[(Key, Stored)]) {
         let mut groups = Vec::new();
         let mut unserved = Vec::new();
         for kind in built_in {
             add(&mut groups, Arc::clone(kind));
         }
         let mut before = std::mem::take(&mut self.compiled);
-        for definition in definitions {
-            let definition = &definition.value();
-            let name = definition["metadata"]["name"].as_str().unwrap_or("").to_owned();
-            let identity = identity(definition);
-            let kinds = match before.remove(&name) {
-                Some((known, kinds)) if known == identity => kinds,
-                _ => crd::kinds(definition).into_iter().map(Arc::new).collect(),
+        for (key, stored) in definitions {
+            let compiled = match before.remove(&key.name) {
+                Some(known) if known.revision == stored.revision => known,
+                known => Compiled::of(stored, known),
             };
-            for kind in &kinds {
+            for kind in &compiled.kinds {
                 if kind.served {
                     add(&mut groups, Arc::clone(kind));
                 } else {
                     unserved.push(Arc::clone(kind));
                 }
             }
-            self.compiled.insert(name, (identity, kinds));
+            self.compiled.insert(key.name.clone(), compiled);
         }
         let types = groups
             .iter()

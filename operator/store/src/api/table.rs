@@ -1,7 +1,7 @@
 //! The forms in which objects are presented: whole, as metadata, as rows of a table.
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::ops::Deref;
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -21,7 +21,7 @@ pub(crate) fn present<'a>(format: Format, kind: &Kind, stored: &'a Value, header
         Format::Metadata => Cow::Owned(metadata_only(stored)),
         Format::Table(include) => {
             let metadata = json!({"resourceVersion": stored["metadata"]["resourceVersion"]});
-            Cow::Owned(table(kind, include, &[stored], metadata, headers))
+            Cow::Owned(table(kind, include, [stored], metadata, headers))
         }
     }
 }
@@ -41,9 +41,8 @@ pub(crate) fn present_stored(format: Format, kind: &Kind, stored: &Stored, heade
 pub(crate) fn present_list(format: Format, kind: &Kind, stored: &[Stored], metadata: Value) -> Vec<u8> {
     let (list_version, list_kind) = match format {
         Format::Table(include) => {
-            let objects: Vec<Arc<Value>> = stored.iter().map(Stored::value).collect();
-            let objects: Vec<&Value> = objects.iter().map(|object| &**object).collect();
-            return table(kind, include, &objects, metadata, true)
+            let objects = stored.iter().map(Stored::value);
+            return table(kind, include, objects, metadata, true)
                 .to_string()
                 .into_bytes();
         }
@@ -69,7 +68,13 @@ fn metadata_only(stored: &Value) -> Value {
     json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": stored["metadata"]})
 }
 
-fn table(kind: &Kind, include: Include, stored: &[&Value], metadata: Value, headers: bool) -> Value {
+fn table(
+    kind: &Kind,
+    include: Include,
+    stored: impl IntoIterator<Item = impl Deref<Target = Value>>,
+    metadata: Value,
+    headers: bool,
+) -> Value {
     let whole = |object: &Value| convert::from_stored(kind, object).into_owned();
     rows(&kind.columns, include, stored, metadata, headers, whole)
 }
@@ -77,28 +82,22 @@ fn table(kind: &Kind, include: Include, stored: &[&Value], metadata: Value, head
 /// A Scale as a table of one row.
 pub(crate) fn scale(include: Include, scale: &Value) -> Value {
     let metadata = json!({"resourceVersion": scale["metadata"]["resourceVersion"]});
-    rows(
-        &printers::scale(),
-        include,
-        &[scale],
-        metadata,
-        true,
-        Value::clone,
-    )
+    rows(&printers::scale(), include, [scale], metadata, true, Value::clone)
 }
 
 fn rows(
     columns: &[Column],
     include: Include,
-    objects: &[&Value],
+    objects: impl IntoIterator<Item = impl Deref<Target = Value>>,
     metadata: Value,
     headers: bool,
     whole: impl Fn(&Value) -> Value,
 ) -> Value {
     let now = Timestamp::now();
     let rows: Vec<Value> = objects
-        .iter()
+        .into_iter()
         .map(|object| {
+            let object = &*object;
             let cells: Vec<Value> = columns.iter().map(|column| column.render(object, now)).collect();
             let mut row = json!({"cells": cells});
             match include {

@@ -182,19 +182,19 @@ impl Start {
     /// From the present state, which must be as recent as `version`.
     fn initial(api: &Api, scope: &Scope, version: Option<u64>) -> Result<Self, Failure> {
         let namespace = scope.namespace.as_deref();
-        let select = |stored: &Stored| scope.selector.selects(stored).then(|| stored.clone());
-        api.engine().read(|memory| {
-            let position = memory.revision();
-            if let Some(version) = version.filter(|version| *version > position) {
-                return Err(Failure::too_large_resource_version(version, position));
-            }
+        let (position, mut objects) = api.engine().read(|memory| {
             let current = memory.current(&scope.kind.storage, namespace);
-            let objects = current.filter_map(|(_, stored)| select(stored)).collect();
-            Ok(Start {
-                objects,
-                position,
-                refusal: None,
-            })
+            let objects: Vec<Stored> = current.map(|(_, stored)| stored.clone()).collect();
+            (memory.revision(), objects)
+        });
+        if let Some(version) = version.filter(|version| *version > position) {
+            return Err(Failure::too_large_resource_version(version, position));
+        }
+        objects.retain(|stored| scope.selector.selects(stored));
+        Ok(Start {
+            objects,
+            position,
+            refusal: None,
         })
     }
 

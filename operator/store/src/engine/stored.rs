@@ -5,8 +5,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use bytes::Bytes;
-use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde::de::{MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
 use super::entry;
@@ -136,7 +136,60 @@ impl fmt::Debug for Stored {
     }
 }
 
-/// The parts of a text that [`Head`] is made of. All else is only checked to be JSON.
+/// JSON of any kind that can be parsed to its last text and number, and of which nothing is kept.
+struct Sound;
+
+impl<'de> Deserialize<'de> for Sound {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(SoundVisitor)
+    }
+}
+
+struct SoundVisitor;
+
+impl<'de> Visitor<'de> for SoundVisitor {
+    type Value = Sound;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Sound, E> {
+        Ok(Sound)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Sound, E> {
+        Ok(Sound)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Sound, E> {
+        Ok(Sound)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Sound, E> {
+        Ok(Sound)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Sound, E> {
+        Ok(Sound)
+    }
+
+    fn visit_unit<E>(self) -> Result<Sound, E> {
+        Ok(Sound)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Sound, A::Error> {
+        while items.next_element::<Sound>()?.is_some() {}
+        Ok(Sound)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Sound, A::Error> {
+        while fields.next_entry::<Sound, Sound>()?.is_some() {}
+        Ok(Sound)
+    }
+}
+
+/// The parts of a text that [`Head`] is made of.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct HeadText<'a> {
@@ -151,8 +204,8 @@ struct HeadText<'a> {
 struct MetadataText<'a> {
     #[serde(borrow, default)]
     uid: Cow<'a, str>,
-    #[serde(default)]
-    deletion_timestamp: Option<IgnoredAny>,
+    #[serde(borrow, default)]
+    deletion_timestamp: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     owner_references: Vec<OwnerText<'a>>,
 }
@@ -186,7 +239,7 @@ impl Head {
         Head {
             api_version: text(&object["apiVersion"]),
             uid: text(&metadata["uid"]),
-            is_deleting: !metadata["deletionTimestamp"].is_null(),
+            is_deleting: metadata["deletionTimestamp"].is_string(),
             owners: owners
                 .into_iter()
                 .flatten()
@@ -196,7 +249,9 @@ impl Head {
     }
 
     fn read(json: &[u8]) -> serde_json::Result<Self> {
-        match serde_json::from_slice(json) {
+        // Whether all of it can be parsed: what a head does not need is skipped without a look at its texts and numbers.
+        let sound = serde_json::from_slice::<Sound>(json).and_then(|Sound| serde_json::from_slice(json));
+        match sound {
             Ok(HeadText {
                 api_version,
                 metadata,
@@ -249,8 +304,17 @@ mod tests {
     #[case(r#"{"apiVersion":"v1","metadata":{"uid":"u"}"#)]
     #[case(r#"{"apiVersion":"v1","metadata":{"uid":"u"},"spec":{"a":nul}}"#)]
     #[case(r#"{"apiVersion":"v1","metadata":{"uid":"u"}} x"#)]
+    #[case(r#"{"apiVersion":"v1","metadata":{"uid":"u"},"spec":"\ud800"}"#)]
+    #[case(r#"{"apiVersion":"v1","metadata":{"uid":"u"},"spec":[1e999]}"#)]
+    #[case("{\"apiVersion\":\"v1\",\"metadata\":{\"uid\":\"u\"},\"spec\":\"\n\"}")]
     fn what_is_not_json_is_refused(#[case] text: &str) {
         Stored::read(7, text.as_bytes()).unwrap_err();
+    }
+
+    #[test]
+    fn what_is_not_text_is_refused() {
+        let json = [&br#"{"metadata":{"uid":"u"},"spec":""#[..], b"\xff", br#""}"#].concat();
+        Stored::read(7, &json).unwrap_err();
     }
 
     #[test]

@@ -75,16 +75,25 @@ pub(super) struct Writer {
 
 /// What was just written, kept parsed: its writer, the housekeeping and the watches are about to look at it.
 #[derive(Default)]
-struct Recent(VecDeque<Arc<Value>>);
+struct Recent {
+    /// With the lengths of their texts.
+    objects: VecDeque<(Arc<Value>, usize)>,
+    bytes: usize,
+}
 
 impl Recent {
     const OBJECTS: usize = 64;
+    const BYTES: usize = 1 << 20;
 
-    fn remember(&mut self, object: Arc<Value>) {
-        if self.0.len() == Self::OBJECTS {
-            self.0.pop_front();
+    fn remember(&mut self, object: Arc<Value>, bytes: usize) {
+        self.objects.push_back((object, bytes));
+        self.bytes += bytes;
+        while self.objects.len() > Self::OBJECTS || self.bytes > Self::BYTES {
+            let Some((_, bytes)) = self.objects.pop_front() else {
+                return;
+            };
+            self.bytes -= bytes;
         }
-        self.0.push_back(object);
     }
 }
 
@@ -226,8 +235,9 @@ impl Writer {
         }
         let json = serde_json::to_vec(&value).map_err(|error| Arc::new(Error::Unserializable(error)))?;
         let object = Arc::new(value);
+        let bytes = json.len();
         let stored = Stored::new(revision, durable, &object, json.into());
-        self.recent.remember(object);
+        self.recent.remember(object, bytes);
         let next = (kind != EventKind::Deleted).then(|| stored.clone());
         ahead.insert(key.clone(), next);
         Ok(Event {

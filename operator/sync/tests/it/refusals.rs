@@ -123,6 +123,19 @@ async fn a_missing_database() {
     assert_eq!(error.reason(), "DatabaseMissing", "{error}");
 }
 
+/// The system takes connections for a server that hangs, and keeps them alive.
+#[tokio::test]
+async fn somebody_listens_and_never_answers() {
+    let Some(mut pair) = Pair::new(ORDERS).await else {
+        return;
+    };
+    let hanging = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    pair.task.target.port = hanging.local_addr().unwrap().port();
+    let error = refusal(&pair).await;
+    assert_eq!(error.reason(), "TargetUnreachable", "{error}");
+    assert!(error.to_string().contains("does not answer in time"), "{error}");
+}
+
 #[tokio::test]
 async fn nobody_listens() {
     let Some(mut pair) = Pair::new(ORDERS).await else {

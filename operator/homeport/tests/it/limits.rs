@@ -53,7 +53,10 @@ async fn fill(kubeconfig: &std::path::Path) -> kube::core::Status {
             Ok(_) => stored += 1,
             Err(kube::Error::Api(status)) => {
                 let listed = configs.list(&ListParams::default()).await.unwrap();
-                let names = listed.items.iter().filter_map(|item| item.metadata.name.as_deref());
+                let names = listed
+                    .items
+                    .iter()
+                    .filter_map(|item| item.metadata.name.as_deref());
                 assert_eq!(names.filter(|name| *name != "kube-root-ca.crt").count(), stored);
                 return *status;
             }

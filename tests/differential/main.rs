@@ -1,9 +1,9 @@
 //! kubectl cannot tell `homeport up` from a kube-apiserver: each scenario beside this file is put to both, and what kubectl
 //! prints and how it exits is compared.
 //!
-//! What differs for good reason is listed in `accepted.txt`. Outputs and differences are left in
-//! `target/tmp/differential/`. `DIFFERENTIAL=get,apply` runs these scenarios alone; `DIFFERENTIAL_REFERENCE` and
-//! `DIFFERENTIAL_HOMEPORT` name kubeconfigs of servers that run already.
+//! What differs for good reason is listed in `accepted.txt`; all else is in the failure's message.
+//! `DIFFERENTIAL=get,apply` runs these scenarios alone; `DIFFERENTIAL_REFERENCE` and `DIFFERENTIAL_HOMEPORT` name
+//! kubeconfigs of servers that run already.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod accepted;
@@ -24,13 +24,12 @@ use server::Server;
 fn kubectl_cannot_tell_homeport_from_kube_apiserver() {
     let chosen = std::env::var("DIFFERENTIAL").unwrap_or_default();
     let chosen: Vec<&str> = chosen.split(',').filter(|name| !name.is_empty()).collect();
-    let work = Path::new(env!("CARGO_TARGET_TMPDIR")).join("differential");
-    let _ = fs::remove_dir_all(&work);
-    fs::create_dir_all(&work).unwrap();
-    let Some(reference) = Server::kube_apiserver(&work) else {
+    let directory = tempfile::tempdir().unwrap();
+    let work = directory.path();
+    let Some(reference) = Server::kube_apiserver(work) else {
         return;
     };
-    let homeport = Server::homeport(&work);
+    let homeport = Server::homeport(work);
 
     let mut accepted = Accepted::read(&here().join("accepted.txt"));
     let (mut scenarios, mut steps, mut report) = (0, 0, String::new());
@@ -45,14 +44,13 @@ fn kubectl_cannot_tell_homeport_from_kube_apiserver() {
         });
         scenarios += 1;
         steps += expected.len();
-        report.push_str(&compare(&scenario, &expected, &found, &mut accepted, &work));
+        report.push_str(&compare(&scenario, &expected, &found, &mut accepted, work));
     }
     if chosen.is_empty() {
         for entry in accepted.unused() {
             let _ = writeln!(report, "accepted.txt: nothing differs any more at {entry}");
         }
     }
-    fs::write(work.join("differences.txt"), &report).unwrap();
     println!(
         "{steps} commands in {scenarios} scenarios compared; {} differences accepted",
         accepted.count()

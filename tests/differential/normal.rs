@@ -56,7 +56,11 @@ pub(crate) fn normalise(text: &str) -> String {
 
 /// One of several errors that kubectl lists.
 fn is_listed(line: &str) -> bool {
-    ["! * ", "!  .", "# * "].iter().any(|mark| line.starts_with(mark))
+    let of_a_path = || {
+        line.strip_prefix("! ")
+            .is_some_and(|rest| rest.trim_start().starts_with('.'))
+    };
+    line.starts_with("! * ") || line.starts_with("# * ") || of_a_path()
 }
 
 /// A line that is a JSON object, as `get --raw` prints them, in one order of fields.

@@ -35,7 +35,7 @@ pub(crate) fn api(scale: f64, rounds: usize) -> Vec<Comparison> {
 
 async fn measure_api(scale: f64, rounds: usize) -> Vec<Comparison> {
     let objects = (10_000.0 * scale) as usize;
-    let writes = (3_000.0 * scale) as usize;
+    let writes = (8_000.0 * scale) as usize;
     eprintln!(
         "API: {objects} objects, {writes} creates and as many updates by {WRITERS} clients, {rounds} rounds"
     );

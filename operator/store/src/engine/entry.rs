@@ -136,6 +136,16 @@ mod tests {
         assert_eq!(nesting(text.as_bytes()), levels);
     }
 
+    /// Without serde_json's feature `float_roundtrip` one in ten is read as its neighbour.
+    #[rstest]
+    #[case("0.9452706955539223")]
+    #[case("1.7976931348623157e308")]
+    #[case("5e-324")]
+    fn numbers_are_kept_to_their_last_digit(#[case] number: &str) {
+        let expected: f64 = number.parse().unwrap();
+        assert_eq!(parse(number.as_bytes()).unwrap().as_f64(), Some(expected));
+    }
+
     #[test]
     fn deep_objects_are_read_up_to_what_the_stack_bears() {
         let nested = |levels: usize| format!("{}1{}", "[".repeat(levels), "]".repeat(levels));

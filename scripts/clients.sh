@@ -9,8 +9,6 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$here/lib.sh"
 # shellcheck source=scripts/serve.sh
 source "$here/serve.sh"
-# Where Go's own installer puts it, and where not everybody's PATH looks.
-export PATH="$PATH:/usr/local/go/bin"
 
 clients_dir=$root_dir/tests/clients
 venv_dir=${XDG_CACHE_HOME:-$HOME/.cache}/homeport/clients/python

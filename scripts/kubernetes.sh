@@ -7,8 +7,6 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=scripts/lib.sh
 source "$here/lib.sh"
-# Where Go's own installer puts it, and where not everybody's PATH looks.
-export PATH="$PATH:/usr/local/go/bin"
 
 module_dir=$root_dir/tests/kubernetes
 programs=(

@@ -7,7 +7,8 @@ root_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # Programs that Debian has not (Compose v2, kubectl) live in a Python environment of their own, outside the clone, so
 # that a second clone finds them.
 tools_dir=${HOMEPORT_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/homeport/tools}
-export PATH="$tools_dir/bin:$PATH:$HOME/.cargo/bin"
+# The last two are where Rust's and Go's own installers put them, and where not everybody's PATH looks.
+export PATH="$tools_dir/bin:$PATH:$HOME/.cargo/bin:/usr/local/go/bin"
 
 if [[ -t 1 && -z ${NO_COLOR:-} ]]; then
     bold=$'\e[1m' dim=$'\e[2m' green=$'\e[32m' red=$'\e[31m' plain=$'\e[0m'

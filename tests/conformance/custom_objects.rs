@@ -6,6 +6,14 @@ use crate::case::{Case, MERGE, case};
 use crate::expect::{absent, exactly, with_item};
 use crate::objects::{DEFINITIONS, WIDGETS, widget, widgets};
 
+/// A change of the definition of widgets, to that schema of `spec`.
+fn new_schema(spec: Value) -> Value {
+    json!({"spec": {"versions": [{
+        "name": "v1", "served": true, "storage": true,
+        "schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": spec}}},
+    }]}})
+}
+
 /// A schema for `spec`, a `spec`, the field that it is wrong in, and what is said of it.
 const VALUES: &[(&str, &str, &str, &str, &str)] = &[
     (
@@ -277,12 +285,9 @@ pub(crate) fn cases() -> Vec<Case> {
             .patch(
                 MERGE,
                 format!("{DEFINITIONS}/widgets.{{group}}"),
-                json!({"spec": {"versions": [{
-                    "name": "v1", "served": true, "storage": true,
-                    "schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": {"type": "object", "properties": {
-                        "a": {"type": "string", "maxLength": 2}, "b": {"type": "string"},
-                    }}}}},
-                }]}}),
+                new_schema(json!({"type": "object", "properties": {
+                    "a": {"type": "string", "maxLength": 2}, "b": {"type": "string"},
+                }})),
             )
             .is(200)
             .repeat("POST", format!("{WIDGETS}?dryRun=All"), widget("b", json!({"a": "long"})))
@@ -300,12 +305,9 @@ pub(crate) fn cases() -> Vec<Case> {
             .patch(
                 MERGE,
                 format!("{DEFINITIONS}/widgets.{{group}}"),
-                json!({"spec": {"versions": [{
-                    "name": "v1", "served": true, "storage": true,
-                    "schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": {"type": "object", "properties": {
-                        "a": {"type": "string", "x-kubernetes-validations": [{"rule": "self != 'bad'"}]}, "b": {"type": "string"},
-                    }}}}},
-                }]}}),
+                new_schema(json!({"type": "object", "properties": {
+                    "a": {"type": "string", "x-kubernetes-validations": [{"rule": "self != 'bad'"}]}, "b": {"type": "string"},
+                }})),
             )
             .is(200)
             .repeat("POST", format!("{WIDGETS}?dryRun=All"), widget("b", json!({"a": "bad"})))
@@ -323,12 +325,9 @@ pub(crate) fn cases() -> Vec<Case> {
             .patch(
                 MERGE,
                 format!("{DEFINITIONS}/widgets.{{group}}"),
-                json!({"spec": {"versions": [{
-                    "name": "v1", "served": true, "storage": true,
-                    "schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": {"type": "object", "properties": {
-                        "a": {"type": "string"}, "b": {"type": "string", "default": "new"},
-                    }}}}},
-                }]}}),
+                new_schema(json!({"type": "object", "properties": {
+                    "a": {"type": "string"}, "b": {"type": "string", "default": "new"},
+                }})),
             )
             .is(200)
             .until(&path)

@@ -142,7 +142,7 @@ impl Scope {
             (Some(_), false) if event.kind == EventKind::Deleted => Some(("DELETED", Shown::of(event))),
             (Some(previous), false) => {
                 let mut last = Value::clone(&previous.value());
-                last["metadata"]["resourceVersion"] = event.revision.to_string().into();
+                last["metadata"]["resourceVersion"] = event.revision().to_string().into();
                 Some(("DELETED", Shown::Made(last)))
             }
             (None, false) => None,

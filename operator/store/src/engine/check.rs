@@ -14,8 +14,6 @@ use crate::Error;
 
 /// Findings of a kind that are listed; of more there is only the number.
 const LISTED: usize = 100;
-/// The only type of Secret that may be in the file.
-const RELEASE: &str = "helm.sh/release.v1";
 
 /// What a state file holds, and what is wrong with it.
 #[derive(Clone, Debug, Serialize)]
@@ -263,7 +261,7 @@ fn contradictions(key: &Key, revision: u64, object: &Value) -> Vec<String> {
             found.push(format!("it has no {what}"));
         }
     }
-    if &*key.resource == "/secrets" && object["type"] != RELEASE {
+    if &*key.resource == "/secrets" && object["type"] != super::RELEASE_SECRET {
         found.push(format!(
             "a Secret of type {} must not be in the file",
             object["type"]

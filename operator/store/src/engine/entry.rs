@@ -14,7 +14,7 @@ pub(super) const DELETE: i64 = 2;
 
 /// Levels of lists and maps that can be handled at all: each is a call on the stack. Earlier versions stored what
 /// [`MAX_DEPTH`](super::MAX_DEPTH) refuses today.
-pub(super) const READABLE_DEPTH: usize = 500;
+const READABLE_DEPTH: usize = 500;
 
 /// One change.
 pub(super) struct Entry<'a> {

@@ -132,7 +132,6 @@ impl Log {
             dead.superseded(previous.as_ref(), kind, revision, true);
             if revision > floor {
                 memory.apply(Event {
-                    revision,
                     key,
                     kind,
                     stored,

@@ -129,7 +129,12 @@ impl Memory {
             return Err(Expired { asked: at, oldest });
         }
         let mut objects: BTreeMap<Key, Stored> = current.collect();
-        for event in self.history.iter().rev().take_while(|event| event.revision > at) {
+        for event in self
+            .history
+            .iter()
+            .rev()
+            .take_while(|event| event.revision() > at)
+        {
             if event.key.resource != *resource || namespace.is_some_and(|ns| event.key.namespace != ns) {
                 continue;
             }
@@ -166,7 +171,7 @@ impl Memory {
                 oldest: self.floor,
             });
         }
-        let start = self.history.partition_point(|event| event.revision <= revision);
+        let start = self.history.partition_point(|event| event.revision() <= revision);
         let mut events = Vec::new();
         let mut size = 0;
         for event in self.history.range(start..) {
@@ -175,7 +180,9 @@ impl Memory {
             }
             size += event.json().len();
             if size > bytes && !events.is_empty() {
-                let reached = events.last().map_or(revision, |last: &Arc<Event>| last.revision);
+                let reached = events
+                    .last()
+                    .map_or(revision, |last: &Arc<Event>| last.revision());
                 return Ok((events, reached));
             }
             events.push(Arc::clone(event));
@@ -186,9 +193,9 @@ impl Memory {
     /// Applies a committed change and drops history beyond the limit.
     pub(super) fn apply(&mut self, event: Event) {
         let event = Arc::new(event);
-        self.revision = event.revision;
+        self.revision = event.revision();
         self.changed
-            .insert(Arc::clone(&event.key.resource), event.revision);
+            .insert(Arc::clone(&event.key.resource), event.revision());
         if let Some(previous) = &event.previous {
             self.by_uid.remove(previous.uid());
         }
@@ -205,9 +212,9 @@ impl Memory {
                 break;
             };
             self.history_bytes -= dropped.json().len();
-            self.floor = dropped.revision;
+            self.floor = dropped.revision();
             self.dropped
-                .insert(Arc::clone(&dropped.key.resource), dropped.revision);
+                .insert(Arc::clone(&dropped.key.resource), dropped.revision());
         }
     }
 

@@ -47,6 +47,9 @@ const QUEUE: usize = 1024;
 /// stored must be readable for all of them, within a list and a watch event too.
 const MAX_DEPTH: usize = 100;
 
+/// The only type of Secret that the log holds: Helm's record of a release.
+pub(crate) const RELEASE_SECRET: &str = "helm.sh/release.v1";
+
 /// The address of an object: `resource` is `group/plural`, `namespace` is empty for cluster-scoped objects.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Key {
@@ -148,7 +151,6 @@ pub(crate) enum EventKind {
 /// One committed change, as watchers see it.
 #[derive(Debug)]
 pub(crate) struct Event {
-    pub(crate) revision: u64,
     pub(crate) key: Key,
     pub(crate) kind: EventKind,
     /// The object after the change; its final state if it was deleted.
@@ -158,6 +160,11 @@ pub(crate) struct Event {
 }
 
 impl Event {
+    /// The revision of the change.
+    pub(crate) fn revision(&self) -> u64 {
+        self.stored.revision
+    }
+
     /// The object as JSON.
     pub(crate) fn json(&self) -> &Bytes {
         self.stored.json()

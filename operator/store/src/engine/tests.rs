@@ -263,9 +263,9 @@ async fn a_tail_sees_each_change_once_and_in_order_or_is_told_that_it_fell_behin
         engine.write(put(&key, Expect::Absent, round)).await.unwrap();
         let events = tail.next().await.unwrap().unwrap();
         assert_eq!(events.len(), 1);
-        assert!(events[0].revision > last);
+        assert!(events[0].revision() > last);
         assert_eq!(events[0].key, key);
-        last = events[0].revision;
+        last = events[0].revision();
     }
     let Err(expired) = slow.next().await else {
         panic!("30 changes do not fit into 20")

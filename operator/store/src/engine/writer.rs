@@ -250,7 +250,6 @@ impl Writer {
         let next = (kind != EventKind::Deleted).then(|| stored.clone());
         ahead.insert(key.clone(), next);
         Ok(Event {
-            revision,
             key,
             kind,
             stored,
@@ -271,7 +270,7 @@ impl Writer {
                     (false, false) => return None,
                 };
                 Some(Row {
-                    revision: event.revision,
+                    revision: event.revision(),
                     key: &event.key,
                     kind,
                     value,
@@ -305,7 +304,7 @@ impl Writer {
                 self.dead.superseded(
                     event.previous.as_ref(),
                     event.kind,
-                    event.revision,
+                    event.revision(),
                     stored.durable,
                 );
                 answers.push((answer, stored));

@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
 use serde_json::json;
 
-use crate::support::{WIDGETS, client, get, post, send, widget, widget_definition};
+use crate::support::{WIDGETS, client, get, must_list_again, post, send, widget, widget_definition};
 
 /// Tells the child, which is this same binary, where to write.
 const STATE: &str = "HOMEPORT_STORE_TEST_STATE";
@@ -20,6 +20,8 @@ const FIRST: &str = "HOMEPORT_STORE_TEST_FIRST";
 /// How many times the process is killed, if not [`ROUNDS`].
 const ROUNDS_VARIABLE: &str = "HOMEPORT_KILL_ROUNDS";
 const ROUNDS: u64 = 50;
+
+const SECRETS: &str = "/api/v1/namespaces/default/secrets";
 
 /// Not a test by itself: the process that gets killed. It writes for ever and says what was acknowledged.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -159,17 +161,6 @@ async fn acknowledged_writes_survive_kill_9() {
     );
 }
 
-/// Who watched before a restart cannot know what has vanished since.
-async fn must_list_again(store: &Store, version: u64) {
-    let secrets = "/api/v1/namespaces/default/secrets?watch=1&timeoutSeconds=5";
-    let uri = format!("{secrets}&resourceVersion={version}");
-    let (code, _, event) = send(store, "GET", &uri, &[], "").await;
-    assert_eq!(
-        (code, &event["type"], &event["object"]["code"]),
-        (200, &json!("ERROR"), &json!(410))
-    );
-}
-
 #[tokio::test]
 async fn secrets_are_forgotten_and_helms_records_kept() {
     let directory = tempfile::tempdir().unwrap();
@@ -231,11 +222,11 @@ async fn secrets_are_forgotten_and_helms_records_kept() {
         .collect();
     assert_eq!(names, ["release"]);
     assert!(restarted > before);
-    must_list_again(&store, before).await;
+    must_list_again(&store, SECRETS, before).await;
     store.close().await;
 
     let store = Store::open(Options::file(&state)).await.unwrap();
-    must_list_again(&store, restarted).await;
+    must_list_again(&store, SECRETS, restarted).await;
     store.close().await;
 }
 

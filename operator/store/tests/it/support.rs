@@ -176,3 +176,13 @@ pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(mut look: impl 
 }
 
 pub(crate) const WIDGETS: &str = "/apis/test.dev/v1/namespaces/default/widgets";
+
+/// Whoever watched a collection up to that version cannot know what has happened since, and is told to list again.
+pub(crate) async fn must_list_again(store: &Store, collection: &str, version: u64) {
+    let uri = format!("{collection}?watch=1&timeoutSeconds=5&resourceVersion={version}");
+    let (code, _, event) = send(store, "GET", &uri, &[], "").await;
+    assert_eq!(
+        (code, &event["type"], &event["object"]["code"]),
+        (200, &json!("ERROR"), &json!(410))
+    );
+}

@@ -19,7 +19,7 @@ use super::negotiate::{Format, object_format};
 use super::registry::Served;
 use super::status::Failure;
 use super::{Api, Call, ResponseBody, Target, body, convert, crd, meta, read, table};
-use crate::engine::{Change, Expect, Stored, Write, WriteError};
+use crate::engine::{Change, Expect, RELEASE_SECRET, Stored, Write, WriteError};
 use crate::schema::FieldError;
 
 /// Attempts at a write whose caller does not mind what else has changed meanwhile.
@@ -148,7 +148,7 @@ fn check_names(api: &Api, kind: &Kind, definition: &Value) -> Result<(), Failure
 /// Secrets stay in memory, so that no value of one ever reaches the disk. Helm's records of its releases are
 /// Secrets by type only; without them Helm would forget at a restart what it has installed.
 pub(crate) fn is_durable(kind: &Kind, object: &Value) -> bool {
-    !kind.memory_only() || object["type"] == "helm.sh/release.v1"
+    !kind.memory_only() || object["type"] == RELEASE_SECRET
 }
 
 /// A prefix and five characters that cannot form words.
